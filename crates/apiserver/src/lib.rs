@@ -1,0 +1,10 @@
+//! An embeddable Kubernetes-style API server: an axum router over a redb store.
+//!
+//! Requests come in over TLS on loopback or as a tower service in process; objects go out as the
+//! JSON that a kube-apiserver would send. It stores and serves objects; it never runs containers.
+//! What it does not serve it answers as a server without that kind or verb.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod kinds;
+pub mod schema;

@@ -1,0 +1,2 @@
+//! Go text/template with the hermetic sprig functions.
+#![forbid(unsafe_code)]

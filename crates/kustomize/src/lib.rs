@@ -1,0 +1,2 @@
+//! kustomize build: files in, objects out.
+#![forbid(unsafe_code)]

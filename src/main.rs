@@ -1,0 +1,4 @@
+//! The binary: parses, runs, exits.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! One test binary for everything that needs more than a function: tables, tools against real
+//! servers, controllers on the embedded API, and the stories of the README.
+
+mod apply;
+mod cli;
+mod crash;
+mod crds;
+mod docs;
+mod faults;
+mod git;
+mod image_cases;
+mod kubectl;
+mod kustomize_cases;
+mod reconcile;
+mod registry;
+mod river;
+mod source;
+mod tidy;
+mod world;

@@ -1,0 +1,6 @@
+//! The other side of the wire: real servers where they exist, fault servers where they cannot be
+//! made to fail. One file for each part of the world.
+
+pub mod git;
+pub mod kubernetes;
+pub mod registry;
