@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::error::FieldError;
+
 /// The schema of one value.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
@@ -90,4 +92,22 @@ pub struct Rules {
     /// The JSON schema keywords as written (`pattern`, `minLength`, `enum`, `oneOf`,
     /// `x-kubernetes-validations`…), for OpenAPI; the compiled forms are beside it.
     pub keywords: BTreeMap<String, Value>,
+}
+
+/// Removes the fields that `schema` does not name, and returns their paths.
+pub fn prune(_schema: &Schema, _value: &mut Value) -> Vec<String> {
+    Vec::new()
+}
+
+/// Returns the paths of the fields that `schema` does not name.
+pub fn unknown(_schema: &Schema, _value: &Value) -> Vec<String> {
+    Vec::new()
+}
+
+/// Puts in the defaults that `schema` gives for what is missing.
+pub fn apply_defaults(_schema: &Schema, _value: &mut Value) {}
+
+/// Returns what is wrong with `value`; `old` is the stored value on an update.
+pub fn validate(_schema: &Schema, _value: &Value, _old: Option<&Value>) -> Vec<FieldError> {
+    Vec::new()
 }
