@@ -5,10 +5,12 @@
 //! What it does not serve it answers as a server without that kind or verb.
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod builtin;
 pub mod crd;
 pub mod error;
 pub mod kinds;
 pub mod openapi;
+pub mod patch;
 pub mod schema;
 pub mod table;
