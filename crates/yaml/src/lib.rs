@@ -1,2 +1,19 @@
 //! Lossless YAML documents over byte spans, Go's reading of values and Go's way of writing them.
+//!
+//! [`node`] reads a text into a tree, [`resolve`] decides what a plain scalar means, [`json`]
+//! turns a text into JSON values as Kubernetes reads it, [`emit`] prints JSON values as
+//! Kubernetes prints them.
 #![forbid(unsafe_code)]
+
+pub mod emit;
+mod error;
+pub mod json;
+pub mod node;
+pub mod resolve;
+mod scalar;
+
+pub use emit::to_yaml;
+pub use error::{Error, Problem};
+pub use json::{to_values, to_values_strict};
+pub use node::{Content, Layout, Node, Style, Tag};
+pub use resolve::is_string;
