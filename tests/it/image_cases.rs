@@ -1,1 +1,175 @@
-//! To come: image_cases.
+//! Runs the recorded tables of image automation: references, durations, versions, patterns,
+//! policies and marker edits.
+//!
+//! The tables stand in `testdata/image`; folders named in `TOWPATH_CASES_IMAGE`, parted by colons,
+//! are run as well where they have a table of that name. Each table prints how many rows it ran.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use towpath::duration::Duration;
+use towpath::image::{self, Identifier, Reference, Repository, Scheme};
+
+/// Returns the folders that hold tables, our own first.
+fn folders() -> Vec<PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/image");
+    let others = std::env::var("TOWPATH_CASES_IMAGE").unwrap_or_default();
+    let others = others.split(':').filter(|folder| !folder.is_empty());
+    std::iter::once(own)
+        .chain(others.map(PathBuf::from))
+        .collect()
+}
+
+/// Runs every row of a table through `check`, which says what is wrong; fails with all of that.
+fn run_table(name: &str, check: impl Fn(&Value) -> Result<(), String>) {
+    let mut wrong = Vec::new();
+    let mut n_rows = 0;
+    for folder in folders() {
+        let Ok(table) = std::fs::read_to_string(folder.join(name)) else {
+            continue;
+        };
+        let mut n_here = 0;
+        for line in table.lines() {
+            let row: Value = serde_json::from_str(line).unwrap();
+            n_here += 1;
+            if let Err(difference) = check(&row) {
+                wrong.push(format!("{difference}\n    {line}"));
+            }
+        }
+        println!("{}: {n_here} rows of {name}", folder.display());
+        n_rows += n_here;
+    }
+    assert!(n_rows > 0, "no rows of {name}");
+    let shown = wrong[..wrong.len().min(20)].join("\n");
+    assert!(
+        wrong.is_empty(),
+        "{} rows of {name} differ:\n{shown}",
+        wrong.len()
+    );
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: T, want: T) -> Result<(), String> {
+    if got == want {
+        return Ok(());
+    }
+    Err(format!("{what}: got {got:?}, want {want:?}"))
+}
+
+fn text<'a>(row: &'a Value, field: &str) -> &'a str {
+    row[field].as_str().unwrap_or_default()
+}
+
+/// Compares a result with a pair of fields, `value` and `error`, of which one is there.
+fn same_result<E: std::fmt::Display>(
+    row: &Value,
+    (value, error): (&str, &str),
+    got: Result<Value, E>,
+) -> Result<(), String> {
+    match got {
+        Ok(got) => same(value, &got, &row[value]),
+        Err(got) => same(error, got.to_string().as_str(), text(row, error)),
+    }
+}
+
+fn described(reference: &Reference) -> Value {
+    let repository = reference.repository();
+    let mut fields = serde_json::json!({
+        "kind": "digest",
+        "name": reference.to_string(),
+        "string": reference.as_written(),
+        "registry": repository.registry().as_str(),
+        "repository": repository.path(),
+        "identifier": reference.identifier().to_string(),
+        "scheme": match repository.registry().scheme() {
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        },
+    });
+    if let Identifier::Tag(tag) = reference.identifier() {
+        fields["kind"] = "tag".into();
+        fields["tag"] = tag.as_str().into();
+    }
+    fields
+}
+
+#[test]
+fn references_are_read_as_go_containerregistry_reads_them() {
+    run_table("refs.jsonl", |row| {
+        let input = text(row, "in");
+        let weak = Reference::parse(input).map(|reference| described(&reference));
+        same_result(row, ("weak", "weak_error"), weak)?;
+        let strict = Reference::parse_as(input, image::Reading::Strict);
+        let strict = strict.map(|reference| described(&reference));
+        same_result(row, ("strict", "strict_error"), strict)?;
+        let canonical = Repository::parse_image_field(input).map(|name| name.to_string().into());
+        same_result(row, ("canonical", "canonical_error"), canonical)
+    });
+}
+
+#[test]
+fn durations_are_read_and_printed_as_go_does() {
+    run_table("duration.jsonl", |row| {
+        let input = text(row, "in");
+        let decoded = serde_json::from_value::<Duration>(input.into());
+        match (Duration::parse(input), decoded) {
+            (Ok(duration), Ok(decoded)) => {
+                same("decoded", decoded, duration)?;
+                same_printed(row, duration)
+            }
+            (Err(error), Err(decode_error)) => {
+                same("error", error.to_string().as_str(), text(row, "error"))?;
+                let decode_error = decode_error.to_string();
+                same(
+                    "json_decode_error",
+                    decode_error.as_str(),
+                    text(row, "json_decode_error"),
+                )
+            }
+            (parsed, decoded) => Err(format!("{parsed:?} differs from {decoded:?}")),
+        }
+    });
+}
+
+fn same_printed(row: &Value, duration: Duration) -> Result<(), String> {
+    let nanoseconds = row["nanoseconds"].as_i64();
+    same("nanoseconds", Some(duration.as_nanoseconds()), nanoseconds)?;
+    same("string", duration.to_string().as_str(), text(row, "string"))?;
+    let rounded = duration.round_to_seconds().to_string();
+    same(
+        "round_seconds",
+        rounded.as_str(),
+        text(row, "round_seconds"),
+    )?;
+    let json = serde_json::to_string(&duration).unwrap();
+    let want = row["json"].as_str().unwrap_or(&json);
+    same("json", json.as_str(), want)
+}
+
+#[test]
+fn durations_are_printed_as_go_prints_them() {
+    run_table("duration-print.jsonl", |row| {
+        let nanoseconds = row["nanoseconds"].as_i64().unwrap();
+        same_printed(row, Duration::from_nanoseconds(nanoseconds))
+    });
+}
+
+#[test]
+fn durations_in_json_are_strings_and_nothing_else() {
+    run_table("duration-json.jsonl", |row| {
+        let decoded: Result<Duration, _> = serde_json::from_str(text(row, "json_in"));
+        match decoded {
+            Ok(duration) => {
+                let nanoseconds = row["nanoseconds"].as_i64();
+                same("nanoseconds", Some(duration.as_nanoseconds()), nanoseconds)?;
+                let json = serde_json::to_string(&duration).unwrap();
+                same("json", json.as_str(), text(row, "json"))
+            }
+            Err(error) => {
+                // serde_json adds the place; the message before it is Go's.
+                let error = error.to_string();
+                let message = error.split(" at line ").next().unwrap_or(&error);
+                same("error", message, text(row, "error"))
+            }
+        }
+    });
+}
