@@ -1,1 +1,29 @@
-//! To come: registry.
+//! The registry room: asks an OCI registry for tags and digests and decides nothing.
+//!
+//! In: a `Repository`, an [`Access`] (credential, certificates, `insecure`, time), a predicate on
+//! tags. Out: a complete [`Listing`], a digest, or an [`Error`] worded as Flux words it. One file a
+//! part of the protocol. It never reads the cluster, stores nothing on disk, never sends a
+//! credential to another host than the registry or its token service, and never prints one.
+
+mod access;
+mod body;
+mod challenge;
+mod client;
+mod credentials;
+mod digest;
+mod error;
+mod exchange;
+mod page;
+mod throttle;
+mod tls;
+mod token;
+
+pub use access::Access;
+pub use client::{Client, Listing, Retries};
+pub use credentials::{Credential, Keychain};
+pub use error::Error;
+pub use page::{PAGES_MAX, TAG_BYTES_MAX, TAGS_MAX};
+pub use tls::Tls;
+
+/// Bytes of one answer's body that are read at most; a page of a million tags has 26 MB.
+pub const BODY_BYTES_MAX: usize = 64 << 20;
