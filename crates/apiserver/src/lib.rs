@@ -9,6 +9,7 @@ pub mod apply;
 pub mod builtin;
 pub mod crd;
 pub mod error;
+pub mod fields;
 pub mod kinds;
 pub mod openapi;
 pub mod patch;
