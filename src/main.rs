@@ -1,4 +1,6 @@
 //! The binary: parses, runs, exits.
 #![forbid(unsafe_code)]
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    towpath::cli::main()
+}

@@ -1,1 +1,99 @@
-//! To come: cli.
+//! The door for people: parses a command, calls the rooms, prints.
+//!
+//! Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong arguments. One file a
+//! command; nothing here decides what a lower room could.
+
+mod completion;
+pub mod demo;
+mod hint;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Scans registries, updates manifests in Git and applies them.
+#[derive(Parser)]
+#[command(
+    name = "towpath",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+pub struct Arguments {
+    /// What to log on stderr, such as `info` or `towpath=debug`.
+    #[arg(
+        long,
+        global = true,
+        env = "TOWPATH_LOG",
+        default_value = "warn",
+        value_name = "FILTER"
+    )]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Completion(completion::Arguments),
+}
+
+/// Parses the process' arguments, runs the command and returns the exit code.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Err(error) = start_logging(&arguments.log) {
+        hint::print(&error);
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            hint::print(&anyhow::Error::new(error).context("start the runtime"));
+            return ExitCode::FAILURE;
+        }
+    };
+    // The first thing, since everything that speaks TLS asks for it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let result = runtime.block_on(run(arguments.command));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result.unwrap_or_else(|error| {
+        if is_closed_pipe(&error) {
+            return ExitCode::SUCCESS;
+        }
+        hint::print(&error);
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Completion(arguments) => completion::run(&arguments),
+    }
+}
+
+fn start_logging(filter: &str) -> anyhow::Result<()> {
+    use hint::Hint;
+    use std::io::IsTerminal;
+    let filter: tracing_subscriber::EnvFilter = filter
+        .parse()
+        .hint("a filter is a level such as info, or room=level pairs")?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+    Ok(())
+}
+
+/// Whoever read our stdout has seen enough.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
