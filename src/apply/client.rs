@@ -246,13 +246,13 @@ fn requests(served: &Served, object: &ObjectRef) -> Request {
 
 fn no_match(object: &ObjectRef) -> Error {
     Error::NoMatch {
-        object: object.clone(),
+        object: Box::new(object.clone()),
     }
 }
 
 fn invalid(object: &ObjectRef, error: &kube::core::request::Error) -> Error {
     Error::Refused {
-        object: object.clone(),
+        object: Box::new(object.clone()),
         act: "request failed".to_owned(),
         message: error.to_string(),
         code: 0,

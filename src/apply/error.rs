@@ -20,7 +20,7 @@ pub enum Error {
     #[error("{object} dry-run failed: no matches for kind {:?} in version {:?}", .object.kind, .object.api_version())]
     NoMatch {
         /// The object.
-        object: ObjectRef,
+        object: Box<ObjectRef>,
     },
     /// A Secret is still encrypted by SOPS.
     #[error(
@@ -28,13 +28,13 @@ pub enum Error {
     )]
     Encrypted {
         /// The Secret.
-        object: ObjectRef,
+        object: Box<ObjectRef>,
     },
     /// The server refused the dry run, the apply, the delete or the read.
     #[error("{object} {act}: {message}")]
     Refused {
         /// The object.
-        object: ObjectRef,
+        object: Box<ObjectRef>,
         /// Such as `dry-run failed (Invalid)` or `apply failed`.
         act: String,
         /// The server's text.
@@ -95,7 +95,7 @@ impl Error {
             act => format!("{act} ({reason})"),
         };
         Self::Refused {
-            object: object.clone(),
+            object: Box::new(object.clone()),
             act,
             message,
             code,

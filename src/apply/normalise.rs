@@ -62,7 +62,9 @@ pub fn normalise(object: &mut Value, owner: &Owner, common: &CommonMetadata) -> 
         .and_then(Value::as_str)
         .is_some_and(|v| v.eq_ignore_ascii_case("disabled"));
     if is_secret && object.get("sops").is_some() && !opted_out {
-        return Err(Error::Encrypted { object: reference });
+        return Err(Error::Encrypted {
+            object: Box::new(reference),
+        });
     }
     let is_definition = reference.kind == "CustomResourceDefinition";
     if let Some(fields) = object.as_object_mut() {

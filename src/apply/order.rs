@@ -75,7 +75,7 @@ pub fn plan(objects: Vec<Value>) -> Result<Vec<Stage>, Error> {
 
 /// Sorts objects in the order of their deletion: the reverse of their creation.
 pub fn reverse_order(objects: &mut [ObjectRef]) {
-    objects.sort_by(|a, b| (stage(b), key(b)).cmp(&(stage(a), key(a))));
+    objects.sort_by_key(|object| std::cmp::Reverse((stage(object), key(object))));
 }
 
 fn stage(object: &ObjectRef) -> u8 {

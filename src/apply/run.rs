@@ -155,7 +155,7 @@ async fn recreate(
     match error {
         ApplyError::Server(error) if allowed && Error::is_immutable(&error) => {
             cluster.delete(object).await?;
-            super::prune::terminated(cluster, &[object.clone()], STAGE_TIMEOUT).await?;
+            super::prune::terminated(cluster, std::slice::from_ref(object), STAGE_TIMEOUT).await?;
             let again = cluster.apply(object, manifest, Write::DryRun).await;
             again
                 .map(|_| ())
