@@ -1,1 +1,208 @@
-//! To come: registry.
+//! Registries: Debian's docker-registry as a process of its own, and a [`Script`]ed server for
+//! what no real registry can be made to do.
+//!
+//! In: a folder or a function from requests to answers. Out: a host to scan, and what was asked.
+//! Both listen on loopback and end when dropped.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use tokio::task::JoinHandle;
+
+/// The name and password that a registry with [`Lock::Basic`] lets in.
+pub const USER: (&str, &str) = ("bob", "s3cret-word");
+
+/// Bcrypt of [`USER`], as `htpasswd -B` writes it.
+const HTPASSWD: &str = "bob:$2y$05$abcdefghijklmnopqrstuuEpHRRKIlpAGo.iP7Bpa.htQEJMAAnRe\n";
+
+/// Lines of the log that are looked at until the address is told.
+const LOG_LINES_MAX: usize = 200;
+
+/// How a docker-registry is closed off.
+#[derive(Debug, Clone, Copy)]
+pub enum Lock<'a> {
+    /// Plain http for everybody.
+    Open,
+    /// Plain http with a name and password.
+    Basic,
+    /// TLS with a certificate and key, both as PEM.
+    Tls(&'a str, &'a str),
+}
+
+/// A running docker-registry with an empty folder.
+pub struct DockerRegistry {
+    process: Child,
+    host: String,
+    _folder: tempfile::TempDir,
+}
+
+impl DockerRegistry {
+    /// Starts one on a free port and returns when it listens.
+    pub fn start(lock: Lock<'_>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let config = folder.path().join("config.yml");
+        std::fs::write(&config, text_of_config(folder.path(), lock)).expect("folder is writable");
+        let mut process = Command::new("docker-registry")
+            .args(["serve".as_ref(), config.as_os_str()])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("docker-registry: {error}; install it: apt-get install docker-registry")
+            });
+        let log = process.stderr.take().expect("stderr is piped");
+        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+        let mut heard = String::new();
+        let host = lines.by_ref().take(LOG_LINES_MAX).find_map(|line| {
+            heard = format!("{heard}{line}\n");
+            let (_, after) = line.split_once("listening on ")?;
+            let end = after.find([',', '"', ' ']).unwrap_or(after.len());
+            Some(after[..end].to_owned())
+        });
+        let host = host.unwrap_or_else(|| panic!("docker-registry did not listen:\n{heard}"));
+        // The pipe is read to its end, so that the registry never waits for us.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            process,
+            host,
+            _folder: folder,
+        }
+    }
+
+    /// Returns the host and port.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
+impl Drop for DockerRegistry {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to end.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn text_of_config(folder: &Path, lock: Lock<'_>) -> String {
+    let folder = folder.display();
+    let write = |name: &str, text: &str| {
+        let path = format!("{folder}/{name}");
+        std::fs::write(&path, text).expect("folder is writable");
+        path
+    };
+    let locked = match lock {
+        Lock::Open => String::new(),
+        Lock::Basic => {
+            let path = write("htpasswd", HTPASSWD);
+            format!("auth:\n  htpasswd:\n    realm: test\n    path: {path}\n")
+        }
+        Lock::Tls(certificate, key) => {
+            let (certificate, key) = (write("tls.crt", certificate), write("tls.key", key));
+            format!("  tls:\n    certificate: {certificate}\n    key: {key}\n")
+        }
+    };
+    format!(
+        "version: 0.1\nlog:\n  level: info\n  accesslog:\n    disabled: true\nstorage:\n  \
+         filesystem:\n    rootdirectory: {folder}/store\nhttp:\n  addr: 127.0.0.1:0\n{locked}"
+    )
+}
+
+/// One request that a scripted registry saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// The `Host` header: the registry's own name.
+    pub host: String,
+    /// The `Authorization` header, or empty.
+    pub authorization: String,
+}
+
+/// Answers the request, given that and how many there were before it.
+type Script = dyn Fn(&Seen, usize) -> Response + Send + Sync;
+
+/// A registry that does what a function says.
+pub struct Scripted {
+    host: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+struct Play {
+    script: Box<Script>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Scripted {
+    /// Starts one. Requests for `/v2/` get an open registry's answer unless the script wants them.
+    pub async fn start(script: impl Fn(&Seen, usize) -> Response + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("loopback has a free port");
+        let host = listener.local_addr().expect("it is bound").to_string();
+        let seen = Arc::<Mutex<Vec<Seen>>>::default();
+        let play = Play {
+            script: Box::new(script),
+            seen: Arc::clone(&seen),
+        };
+        let router = Router::new().fallback(play_one).with_state(Arc::new(play));
+        let task = tokio::spawn(axum::serve(listener, router).into_future());
+        Self { host, seen, task }
+    }
+
+    /// Returns the host and port.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Returns what was asked so far, `/v2/` aside.
+    pub fn seen(&self) -> Vec<Seen> {
+        let seen = self.seen.lock().expect("no script panicked");
+        seen.iter().filter(|s| s.path != "/v2/").cloned().collect()
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn play_one(State(play): State<Arc<Play>>, request: Request) -> Response {
+    let header = |name: &str| {
+        let value = request.headers().get(name);
+        let text = value.and_then(|value| value.to_str().ok());
+        text.unwrap_or("").to_owned()
+    };
+    let seen = Seen {
+        method: request.method().to_string(),
+        path: request.uri().to_string(),
+        host: header("host"),
+        authorization: header("authorization"),
+    };
+    let n_before = {
+        let mut all = play.seen.lock().expect("no script panicked");
+        let n_before = all.iter().filter(|s| s.path != "/v2/").count();
+        all.push(seen.clone());
+        n_before
+    };
+    (play.script)(&seen, n_before)
+}
+
+/// Makes an answer.
+pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+    let mut builder = Response::builder().status(status);
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(body.into()).expect("headers are plain text")
+}
