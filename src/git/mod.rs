@@ -1,1 +1,38 @@
-//! To come: git.
+//! Reads and writes remote Git repositories over smart HTTP.
+//!
+//! In: a [`Remote`] (URL, credentials, timeout) and a [`Selector`]. Out: a [`Head`] (what the remote
+//! has), a [`Checkout`] (commit and lazily read [`Tree`]) or the outcome of a push. Commits are fetched
+//! at depth one into a bare mirror, one a URL and credential identity; there is never a work tree.
+//!
+//! A push is a recompute loop: when somebody else was first, the edits are made again on the new
+//! head. It never forces, decides nothing and never prints a credential. `gix` holds the objects;
+//! it is used in this module only.
+
+mod checkout;
+mod commit;
+mod edit;
+mod error;
+mod http;
+mod mirror;
+pub(crate) mod objects;
+pub(crate) mod pkt;
+mod push;
+mod references;
+mod remote;
+mod repository;
+mod tree;
+mod upload;
+
+pub use checkout::{Checkout, Head, Selector};
+pub use commit::{Change, Person};
+pub use error::Error;
+pub use gix::ObjectId;
+pub use mirror::TIPS_MAX;
+pub use push::{Basis, Landed, Pushed, Recomputed, Refusal, Target};
+pub use references::{Reference, References};
+pub use remote::{Credentials, Remote, RemoteUrl, Tls};
+pub use repository::{Git, Repository};
+pub use tree::{Entry, EntryKind, Tree, TreeReader, Visited};
+
+/// The name that requests and commits carry.
+pub(crate) const AGENT: &str = concat!("towpath/", env!("CARGO_PKG_VERSION"));

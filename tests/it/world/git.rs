@@ -1,1 +1,466 @@
-//! To come: git.
+//! A real Git server: Debian's `git http-backend` behind a small HTTP bridge.
+//!
+//! The bridge adds what a hosting service adds (Basic auth, TLS by an own CA) and what networks do
+//! (cut, stalled and lost answers). It also makes repositories and commits, as other people would.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, Uri, header},
+    response::{IntoResponse as _, Response},
+};
+use base64::Engine as _;
+use tokio::io::AsyncWriteExt as _;
+
+/// What one answer does instead of arriving whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection ends after so many bytes of the body.
+    CutAfter(usize),
+    /// Nothing ever comes.
+    Stall,
+    /// The server does its work, then the connection ends without an answer.
+    LoseAnswer,
+    /// A status without Git's words.
+    Status(u16),
+    /// A web page.
+    Page,
+}
+
+type Hook = Box<dyn FnOnce(&Shared) + Send>;
+
+/// What tests change while the server runs.
+#[derive(Default)]
+pub struct Shared {
+    root: PathBuf,
+    credentials: Option<(String, String)>,
+    /// Whether the server hides protocol version 2.
+    only_version_0: Mutex<bool>,
+    /// Faults for requests whose URL contains the text; each is used once.
+    faults: Mutex<Vec<(&'static str, Fault)>>,
+    /// Runs once, just before a push reaches Git.
+    before_push: Mutex<Option<Hook>>,
+    requests: Mutex<Vec<String>>,
+}
+
+/// How a server is started.
+#[derive(Debug, Default, Clone)]
+pub struct Options {
+    /// Who may ask, when not everybody.
+    pub credentials: Option<(&'static str, &'static str)>,
+    /// Whether it speaks TLS, with a certificate of its own CA.
+    pub tls: bool,
+}
+
+/// A running server; it ends with this value.
+pub struct GitServer {
+    shared: Arc<Shared>,
+    _folder: tempfile::TempDir,
+    origin: String,
+    /// The CA's certificate as PEM, when it speaks TLS.
+    pub ca: Option<String>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for GitServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl GitServer {
+    /// Starts a server without repositories.
+    pub async fn start(options: Options) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Arc::new(Shared {
+            root: folder.path().to_owned(),
+            credentials: options
+                .credentials
+                .map(|(user, password)| (user.into(), password.into())),
+            ..Shared::default()
+        });
+        let router = Router::new()
+            .fallback(bridge)
+            .with_state(Arc::clone(&shared));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (ca, task, scheme) = if options.tls {
+            let (ca, acceptor) = tls();
+            (
+                Some(ca),
+                tokio::spawn(serve_tls(listener, acceptor, router)),
+                "https",
+            )
+        } else {
+            let serve = async move { axum::serve(listener, router).await.unwrap() };
+            (None, tokio::spawn(serve), "http")
+        };
+        Self {
+            shared,
+            _folder: folder,
+            origin: format!("{scheme}://localhost:{port}"),
+            ca,
+            task,
+        }
+    }
+
+    /// Starts an open server with one repository `repo.git` whose `main` holds `files`.
+    pub async fn with_repository(files: &[(&str, &str)]) -> Self {
+        let server = Self::start(Options::default()).await;
+        server.create("repo.git");
+        server.commit("repo.git", "main", files);
+        server
+    }
+
+    /// Returns the URL of a repository.
+    pub fn url(&self, repository: &str) -> String {
+        format!("{}/{repository}", self.origin)
+    }
+
+    /// Returns the folder of a repository.
+    pub fn path(&self, repository: &str) -> PathBuf {
+        self.shared.root.join(repository)
+    }
+
+    /// Makes an empty bare repository that may be pushed to.
+    pub fn create(&self, repository: &str) {
+        create(&self.path(repository));
+    }
+
+    /// Commits files to a branch, as somebody else would. Returns the commit.
+    pub fn commit(&self, repository: &str, branch: &str, files: &[(&str, &str)]) -> String {
+        commit(&self.path(repository), branch, files)
+    }
+
+    /// Runs git in a repository and returns its output.
+    pub fn git(&self, repository: &str, arguments: &[&str]) -> String {
+        git(&self.path(repository), arguments)
+    }
+
+    /// Fails unless `git fsck --strict` finds nothing.
+    pub fn check(&self, repository: &str) {
+        fsck(&self.path(repository));
+    }
+
+    /// Puts a hook script into a repository.
+    pub fn hook(&self, repository: &str, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.path(repository).join("hooks").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Lets the next request whose URL contains `part` fail.
+    pub fn fail(&self, part: &'static str, fault: Fault) {
+        self.shared.faults.lock().unwrap().push((part, fault));
+    }
+
+    /// Runs `act` with the server's folder just before the next push reaches Git.
+    pub fn before_push(&self, act: impl FnOnce(&Path) + Send + 'static) {
+        let hook: Hook = Box::new(move |shared| act(&shared.root));
+        *self.shared.before_push.lock().unwrap() = Some(hook);
+    }
+
+    /// Hides protocol version 2, as old servers do.
+    pub fn only_version_0(&self) {
+        *self.shared.only_version_0.lock().unwrap() = true;
+    }
+
+    /// Returns the requests so far and forgets them.
+    pub fn take_requests(&self) -> Vec<String> {
+        std::mem::take(&mut *self.shared.requests.lock().unwrap())
+    }
+}
+
+/// Makes an empty bare repository that may be pushed to.
+pub fn create(path: &Path) {
+    std::fs::create_dir_all(path).unwrap();
+    git(
+        path,
+        &["init", "--quiet", "--bare", "--initial-branch=main", "."],
+    );
+    git(path, &["config", "http.receivepack", "true"]);
+}
+
+/// Commits files to a branch of the bare repository at `path` and returns the commit.
+pub fn commit(path: &Path, branch: &str, files: &[(&str, &str)]) -> String {
+    let reference = format!("refs/heads/{branch}");
+    let exists = command(path, &["rev-parse", "--quiet", "--verify", &reference])
+        .output()
+        .unwrap()
+        .status
+        .success();
+    let message = "somebody else was here\n";
+    let mut stream = format!(
+        "commit {reference}\ncommitter Somebody <somebody@example.com> 1700000000 +0000\ndata {}\n{message}",
+        message.len()
+    );
+    if exists {
+        stream.push_str(&format!("from {reference}^0\n"));
+    }
+    for (path, content) in files {
+        let (mode, path) = match path.strip_prefix('*') {
+            Some(path) => ("100755", path),
+            None => ("100644", *path),
+        };
+        stream.push_str(&format!(
+            "M {mode} inline {path}\ndata {}\n{content}\n",
+            content.len()
+        ));
+    }
+    let mut child = command(path, &["fast-import", "--quiet"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), stream.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "git fast-import failed");
+    git(path, &["rev-parse", &reference])
+}
+
+/// Runs git in a folder and returns its trimmed output.
+pub fn git(path: &Path, arguments: &[&str]) -> String {
+    let output = command(path, arguments)
+        .output()
+        .unwrap_or_else(|cause| panic!("git does not start ({cause}); run: apt-get install git"));
+    assert!(
+        output.status.success(),
+        "git {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Fails unless `git fsck --strict` finds nothing.
+pub fn fsck(path: &Path) {
+    let output = command(path, &["fsck", "--strict", "--full"])
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(output.status.success(), "{text}");
+    for word in ["error", "warning", "missing", "broken"] {
+        assert!(!text.contains(word), "{text}");
+    }
+}
+
+/// Returns a git command that reads no configuration of this machine.
+pub fn command(path: &Path, arguments: &[&str]) -> std::process::Command {
+    let mut command = std::process::Command::new("git");
+    command.current_dir(path).args(arguments);
+    for (name, value) in hermetic() {
+        command.env(name, value);
+    }
+    command
+}
+
+fn hermetic() -> BTreeMap<&'static str, &'static str> {
+    [
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_CONFIG_SYSTEM", "/dev/null"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_AUTHOR_NAME", "Somebody"),
+        ("GIT_AUTHOR_EMAIL", "somebody@example.com"),
+        ("GIT_COMMITTER_NAME", "Somebody"),
+        ("GIT_COMMITTER_EMAIL", "somebody@example.com"),
+        ("LC_ALL", "C"),
+    ]
+    .into()
+}
+
+async fn bridge(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    shared
+        .requests
+        .lock()
+        .unwrap()
+        .push(format!("{method} {uri}"));
+    if let Some((user, password)) = &shared.credentials {
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        if text(&headers, "authorization") != format!("Basic {pair}") {
+            let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"git\"")];
+            return (StatusCode::UNAUTHORIZED, challenge, "who are you?").into_response();
+        }
+    }
+    let fault = {
+        let mut faults = shared.faults.lock().unwrap();
+        let at = faults
+            .iter()
+            .position(|(part, _)| uri.to_string().contains(part));
+        at.map(|at| faults.remove(at).1)
+    };
+    match fault {
+        Some(Fault::Stall) => std::future::pending().await,
+        Some(Fault::Status(status)) => {
+            return (StatusCode::from_u16(status).unwrap(), "not today").into_response();
+        }
+        Some(Fault::Page) => return axum::response::Html("<html>hello</html>").into_response(),
+        _ => {}
+    }
+    if method == Method::POST && uri.path().ends_with("git-receive-pack") {
+        let hook = shared.before_push.lock().unwrap().take();
+        if let Some(hook) = hook {
+            let shared = Arc::clone(&shared);
+            tokio::task::spawn_blocking(move || hook(&shared))
+                .await
+                .unwrap();
+        }
+    }
+    let response = backend(&shared, &method, &uri, &headers, &body).await;
+    match fault {
+        Some(Fault::CutAfter(n)) => cut(response, n).await,
+        Some(Fault::LoseAnswer) => cut(response, 0).await,
+        _ => response,
+    }
+}
+
+/// Returns the answer with a body that breaks after `n` bytes.
+async fn cut(response: Response, n: usize) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let kept = bytes.slice(..n.min(bytes.len()));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let stream = futures::stream::iter([
+        Ok(kept),
+        Err(std::io::Error::new(
+            std::io::ErrorKind::ConnectionReset,
+            "cut",
+        )),
+    ]);
+    Response::from_parts(parts, Body::from_stream(stream))
+}
+
+/// Runs `git http-backend` for one request.
+async fn backend(
+    shared: &Shared,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Response {
+    let mut command = tokio::process::Command::new("git");
+    command.arg("http-backend").envs(hermetic());
+    command
+        .env("GIT_PROJECT_ROOT", &shared.root)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("REQUEST_METHOD", method.as_str())
+        .env("PATH_INFO", uri.path())
+        .env("QUERY_STRING", uri.query().unwrap_or_default())
+        .env("CONTENT_TYPE", text(headers, "content-type"))
+        .env("CONTENT_LENGTH", body.len().to_string())
+        .env("REMOTE_USER", "bob")
+        .env("REMOTE_ADDR", "127.0.0.1");
+    if !*shared.only_version_0.lock().unwrap() {
+        command.env("GIT_PROTOCOL", text(headers, "git-protocol"));
+    }
+    if text(headers, "content-encoding") == "gzip" {
+        command.env("HTTP_CONTENT_ENCODING", "gzip");
+    }
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let body = body.clone();
+    // A backend that refuses early closes its input.
+    let write = tokio::spawn(async move {
+        let _ = stdin.write_all(&body).await;
+    });
+    let output = child.wait_with_output().await.unwrap();
+    write.await.unwrap();
+    let split = output
+        .stdout
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n");
+    let Some(at) = split else {
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        return (StatusCode::INTERNAL_SERVER_ERROR, text).into_response();
+    };
+    let mut response = Response::new(Body::from(output.stdout[at + 4..].to_vec()));
+    for line in String::from_utf8_lossy(&output.stdout[..at]).lines() {
+        let (name, value) = line.split_once(": ").unwrap();
+        if name.eq_ignore_ascii_case("status") {
+            *response.status_mut() = value[..3].parse().unwrap();
+        } else {
+            let name: header::HeaderName = name.parse().unwrap();
+            response.headers_mut().insert(name, value.parse().unwrap());
+        }
+    }
+    response
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+/// Returns a CA's certificate and an acceptor with a certificate for `localhost` signed by it.
+fn tls() -> (String, tokio_rustls::TlsAcceptor) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let mut ca_params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    ca_params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca_params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "test CA");
+    let ca = ca_params.self_signed(&ca_key).unwrap();
+    let issuer = rcgen::Issuer::from_params(&ca_params, &ca_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
+    let config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    (ca.pem(), tokio_rustls::TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn serve_tls(
+    listener: tokio::net::TcpListener,
+    acceptor: tokio_rustls::TlsAcceptor,
+    router: Router,
+) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (acceptor, router) = (acceptor.clone(), router.clone());
+        tokio::spawn(async move {
+            // A client that does not trust us ends the handshake; that is its answer.
+            let Ok(stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            let service = hyper_util::service::TowerToHyperService::new(router);
+            let io = hyper_util::rt::TokioIo::new(stream);
+            let _ =
+                hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new())
+                    .serve_connection(io, service)
+                    .await;
+        });
+    }
+}
+
+/// Returns a timeout that is short for a stalled server and long for a busy machine.
+pub fn patience() -> Duration {
+    Duration::from_secs(20)
+}

@@ -1,0 +1,111 @@
+//! Commits as objects.
+//!
+//! In: a [`Change`], a tree, a parent. Out: the commit object. Pure; the time comes in.
+
+use std::collections::BTreeMap;
+
+use gix::{ObjectId, objs::Commit};
+
+use super::{Error, objects::Object};
+
+/// A name and an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub email: String,
+}
+
+/// New bytes for paths, and what the commit says.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Path below the root, with `/` between its parts, to the file's new content. A file keeps its
+    /// mode; a new one is a regular file.
+    pub edits: BTreeMap<String, Vec<u8>>,
+    /// Author and committer.
+    pub author: Person,
+    /// The commit's time in seconds since 1970, UTC.
+    pub time_s: i64,
+    /// The message, taken as it is.
+    pub message: String,
+    /// Lines `key: value` put below the message, by which a push is recognised later.
+    pub trailers: Vec<(String, String)>,
+}
+
+/// Returns the commit object of a change.
+pub(super) fn commit(
+    change: &Change,
+    tree: ObjectId,
+    parent: Option<ObjectId>,
+) -> Result<Object, Error> {
+    let author = gix::actor::Signature {
+        name: plain(&change.author.name).into(),
+        email: plain(&change.author.email).into(),
+        time: gix::date::Time::new(change.time_s, 0),
+    };
+    Object::of(&Commit {
+        tree,
+        parents: parent.into_iter().collect(),
+        committer: author.clone(),
+        author,
+        encoding: None,
+        message: message(&change.message, &change.trailers).into(),
+        extra_headers: Vec::new(),
+    })
+}
+
+/// Returns a name or address without what would end it: Git drops these bytes, too.
+fn plain(text: &str) -> String {
+    let kept: String = text
+        .chars()
+        .filter(|c| !matches!(c, '<' | '>' | '\n' | '\r' | '\0'))
+        .collect();
+    kept.trim().to_owned()
+}
+
+/// Returns the message with its trailers as the last paragraph.
+fn message(text: &str, trailers: &[(String, String)]) -> String {
+    // A NUL would end the message for most readers of Git objects.
+    let mut text = text.replace('\0', "");
+    if trailers.is_empty() {
+        return text;
+    }
+    text.truncate(text.trim_end().len());
+    text.push_str("\n\n");
+    for (key, value) in trailers {
+        text.push_str(&format!("{key}: {value}\n"));
+    }
+    text
+}
+
+/// Returns whether a message has the line `key: value`.
+pub(super) fn has_trailer(message: &str, key: &str, value: &str) -> bool {
+    message
+        .lines()
+        .any(|line| line.split_once(": ") == Some((key, value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_without_trailers_stays_as_it_is() {
+        assert_eq!(message("one\n\ntwo", &[]), "one\n\ntwo");
+    }
+
+    #[test]
+    fn trailers_are_a_paragraph_that_is_found_again() {
+        let trailers = [("Towpath-Update".to_owned(), "abc".to_owned())];
+        let text = message("one\n", &trailers);
+        assert_eq!(text, "one\n\nTowpath-Update: abc\n");
+        assert!(has_trailer(&text, "Towpath-Update", "abc"));
+        assert!(!has_trailer(&text, "Towpath-Update", "ab"));
+    }
+
+    #[test]
+    fn names_cannot_break_the_commit_header() {
+        assert_eq!(plain(" Eve <x>\ncommitter "), "Eve xcommitter");
+    }
+}

@@ -1,0 +1,339 @@
+//! Smart HTTP: one GET for what a server offers, one POST for each exchange.
+//!
+//! In: a [`Remote`]. Out: packet lines, as they arrive. Credentials go only to the remote's own host;
+//! a redirect to another one is an error. Every body is bounded. It knows no Git object.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt as _, stream::BoxStream};
+
+use super::{
+    AGENT, Error,
+    error::chain,
+    pkt::{self, Pkt},
+    remote::{Remote, Tls, redact_values},
+};
+
+/// Redirects followed for the first request.
+const REDIRECTS_MAX: usize = 5;
+/// Time to open a connection; the whole exchange is bound by the remote's timeout.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of an error page is shown.
+const ERROR_TEXT_BYTES_MAX: usize = 1024;
+/// Clients kept, one for each set of TLS settings; above it the set starts anew.
+const CLIENTS_MAX: usize = 256;
+
+/// The two services of a Git server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Fetching.
+    UploadPack,
+    /// Pushing.
+    ReceivePack,
+}
+
+impl Service {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
+    }
+}
+
+/// HTTP clients by TLS settings, so that connections are used again.
+#[derive(Debug, Default)]
+pub(super) struct Clients(Mutex<HashMap<Tls, reqwest::Client>>);
+
+impl Clients {
+    /// Returns the client for a remote. Fails when its certificates cannot be used.
+    pub(super) fn client(&self, remote: &Remote) -> Result<reqwest::Client, Error> {
+        let mut clients = self.0.lock().unwrap_or_else(|held| held.into_inner());
+        if let Some(client) = clients.get(&remote.tls) {
+            return Ok(client.clone());
+        }
+        if clients.len() >= CLIENTS_MAX {
+            clients.clear();
+        }
+        let client = build(remote)?;
+        clients.insert(remote.tls.clone(), client.clone());
+        Ok(client)
+    }
+}
+
+/// Returns a client that trusts and shows what `remote.tls` says.
+fn build(remote: &Remote) -> Result<reqwest::Client, Error> {
+    let secret = |reason: String| Error::Secret {
+        secret: remote.identity.clone(),
+        reason,
+    };
+    // Another part of the process may have installed the same provider already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .user_agent(format!("git/{AGENT}"))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::custom(follow));
+    if let Some(ca) = &remote.tls.ca {
+        let certificates = reqwest::Certificate::from_pem_bundle(ca)
+            .map_err(|cause| secret(format!("ca.crt: {}", chain(&cause))))?;
+        if certificates.is_empty() {
+            return Err(secret("ca.crt holds no PEM certificate".to_owned()));
+        }
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if let Some(client) = &remote.tls.client {
+        let identity = reqwest::Identity::from_pem(client.expose())
+            .map_err(|_| secret("tls.crt and tls.key are no PEM certificate and key".into()))?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|cause| Error::Connection {
+        act: "prepare a client for",
+        url: remote.url.to_string(),
+        cause: chain(&cause),
+    })
+}
+
+/// Follows redirects within one host that do not leave https.
+fn follow(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
+    let Some(first) = attempt.previous().first() else {
+        return attempt.follow();
+    };
+    if attempt.previous().len() > REDIRECTS_MAX {
+        return attempt.error("too many redirects");
+    }
+    let downgraded = first.scheme() == "https" && attempt.url().scheme() != "https";
+    if first.host_str() != attempt.url().host_str() || downgraded {
+        let target = attempt.url().host_str().unwrap_or_default().to_owned();
+        return attempt.error(format!(
+            "redirected to {target}; set spec.url to its new place"
+        ));
+    }
+    attempt.follow()
+}
+
+/// One remote behind a client.
+#[derive(Debug, Clone)]
+pub(super) struct Http {
+    pub(super) client: reqwest::Client,
+    pub(super) remote: Remote,
+}
+
+impl Http {
+    /// Returns the lines of `info/refs` and the URL that further requests go to.
+    pub(super) async fn advertisement(
+        &self,
+        service: Service,
+        max: u64,
+    ) -> Result<(String, Lines), Error> {
+        let url = format!("{}/info/refs?service={}", self.remote.url, service.name());
+        let mut request = self.client.get(url);
+        if service == Service::UploadPack {
+            request = request.header("Git-Protocol", "version=2");
+        }
+        let response = self.send(request).await?;
+        let base = response
+            .url()
+            .as_str()
+            .split_once("/info/refs")
+            .map_or_else(|| self.remote.url.to_string(), |(base, _)| base.to_owned());
+        let want = format!("application/x-{}-advertisement", service.name());
+        self.check_type(&response, &want)?;
+        Ok((base, self.lines(response, "reference advertisement", max)))
+    }
+
+    /// Sends `body` to a service and returns the lines of its answer, at most `max` bytes.
+    pub(super) async fn post(
+        &self,
+        base: &str,
+        service: Service,
+        body: Vec<u8>,
+        (what, max): (&'static str, u64),
+    ) -> Result<Lines, Error> {
+        let name = service.name();
+        let mut request = self
+            .client
+            .post(format!("{base}/{name}"))
+            .header("Content-Type", format!("application/x-{name}-request"))
+            .header("Accept", format!("application/x-{name}-result"))
+            .body(body);
+        if service == Service::UploadPack {
+            request = request.header("Git-Protocol", "version=2");
+        }
+        let response = self.send(request).await?;
+        self.check_type(&response, &format!("application/x-{name}-result"))?;
+        Ok(self.lines(response, what, max))
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Error> {
+        let request = match self.remote.authorization() {
+            Some(header) => request.header("Authorization", header.expose().as_str()),
+            None => request,
+        };
+        let response = request.send().await.map_err(|cause| Error::Connection {
+            act: "connect to",
+            url: self.remote.url.to_string(),
+            cause: chain(&cause.without_url()),
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let url = self.remote.url.to_string();
+        Err(match status.as_u16() {
+            status @ (401 | 403) => Error::Authentication {
+                url,
+                status,
+                text: self.error_text(response).await,
+            },
+            404 => Error::NotFound { url },
+            status => Error::Status {
+                url,
+                status,
+                text: self.error_text(response).await,
+            },
+        })
+    }
+
+    /// Returns the first line of a plain text answer as `: text`, without secrets.
+    async fn error_text(&self, response: reqwest::Response) -> String {
+        let plain = response
+            .headers()
+            .get("content-type")
+            .is_some_and(|value| value.as_bytes().starts_with(b"text/plain"));
+        if !plain {
+            return String::new();
+        }
+        let mut bytes = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(Ok(chunk)) = stream.next().await {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() >= ERROR_TEXT_BYTES_MAX {
+                bytes.truncate(ERROR_TEXT_BYTES_MAX);
+                break;
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        match text.lines().next().map(str::trim) {
+            Some(line) if !line.is_empty() => {
+                format!(": {}", redact_values(line, &self.remote.secrets()))
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn check_type(&self, response: &reqwest::Response, want: &str) -> Result<(), Error> {
+        let have = response
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if have == want {
+            return Ok(());
+        }
+        Err(Error::Protocol {
+            url: self.remote.url.to_string(),
+            what: format!(
+                "the server does not speak the smart HTTP protocol here (content type {have:?}, \
+                 expected {want:?})"
+            ),
+        })
+    }
+
+    fn lines(&self, response: reqwest::Response, what: &'static str, max: u64) -> Lines {
+        Lines {
+            url: self.remote.url.to_string(),
+            what,
+            stream: response
+                .bytes_stream()
+                .map(|chunk| chunk.map_err(|cause| chain(&cause.without_url())))
+                .boxed(),
+            buffer: BytesMut::new(),
+            n_bytes: 0,
+            max,
+        }
+    }
+}
+
+/// A packet line that owns its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Line {
+    Data(Bytes),
+    Flush,
+    Delimiter,
+}
+
+/// The packet lines of an answer, as they arrive.
+pub(super) struct Lines {
+    url: String,
+    what: &'static str,
+    stream: BoxStream<'static, Result<Bytes, String>>,
+    buffer: BytesMut,
+    n_bytes: u64,
+    max: u64,
+}
+
+impl Lines {
+    /// Returns the next line, or nothing at the end. Fails at the bound, on a broken line, and when
+    /// the answer ends within a line.
+    pub(super) async fn next(&mut self) -> Result<Option<Line>, Error> {
+        loop {
+            let decoded = match pkt::decode(&self.buffer) {
+                Ok(None) => None,
+                Ok(Some((Pkt::Data(_), n))) => Some((true, n)),
+                Ok(Some((Pkt::Flush, n))) => {
+                    let _ = self.buffer.split_to(n);
+                    return Ok(Some(Line::Flush));
+                }
+                Ok(Some((Pkt::Delimiter | Pkt::ResponseEnd, n))) => Some((false, n)),
+                Err(cause) => return Err(self.broken(cause.to_string())),
+            };
+            if let Some((is_data, n)) = decoded {
+                let line = self.buffer.split_to(n).freeze();
+                return Ok(Some(match is_data {
+                    true => Line::Data(line.slice(4..)),
+                    false => Line::Delimiter,
+                }));
+            }
+            match self.stream.next().await {
+                Some(Ok(chunk)) => {
+                    self.n_bytes += chunk.len() as u64;
+                    if self.n_bytes > self.max {
+                        return Err(Error::TooLarge {
+                            what: format!("the {} of {}", self.what, self.url),
+                            max: self.max,
+                        });
+                    }
+                    self.buffer.extend_from_slice(&chunk);
+                }
+                Some(Err(cause)) => {
+                    return Err(Error::Connection {
+                        act: "read from",
+                        url: self.url.clone(),
+                        cause,
+                    });
+                }
+                None if self.buffer.is_empty() => return Ok(None),
+                None => return Err(self.broken("the answer ends within a line".to_owned())),
+            }
+        }
+    }
+
+    /// Returns the next line and fails when the answer has ended.
+    pub(super) async fn expect(&mut self) -> Result<Line, Error> {
+        let line = self.next().await?;
+        line.ok_or_else(|| self.broken(format!("the {} is cut short", self.what)))
+    }
+
+    /// Returns the error of a server that broke the protocol.
+    pub(super) fn broken(&self, what: impl Into<String>) -> Error {
+        Error::Protocol {
+            url: self.url.clone(),
+            what: what.into(),
+        }
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+}
