@@ -2,33 +2,14 @@
 //!
 //! Objects come in with their row, cells go out. Ages are counted to the `now` that is passed in.
 
-use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+mod age;
+mod columns;
+mod json_path;
+mod others;
+mod render;
+mod workloads;
 
-use crate::kinds::TypeInfo;
-
-/// What a row carries beside its cells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Include {
-    /// Nothing.
-    None,
-    /// The object as `PartialObjectMetadata`.
-    #[default]
-    Metadata,
-    /// The whole object.
-    Object,
-}
-
-/// Returns a `Table` with one row for each item.
-pub fn render(
-    _kind: &TypeInfo,
-    _items: &[Value],
-    list_meta: Value,
-    _include: Include,
-    _now: DateTime<Utc>,
-) -> Value {
-    json!({
-        "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": list_meta,
-        "columnDefinitions": [], "rows": [],
-    })
-}
+pub use age::human_duration;
+pub use columns::builtin_columns;
+pub use json_path::JsonPath;
+pub use render::{Include, render};
