@@ -4,11 +4,14 @@
 //! The tables stand in `testdata/image`; folders named in `TOWPATH_CASES_IMAGE`, parted by colons,
 //! are run as well where they have a table of that name. Each table prints how many rows it ran.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says so")]
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use towpath::duration::Duration;
 use towpath::image::{self, Identifier, Reference, Repository, Scheme};
+use towpath::pattern::Pattern;
 
 /// Returns the folders that hold tables, our own first.
 fn folders() -> Vec<PathBuf> {
@@ -171,5 +174,45 @@ fn durations_in_json_are_strings_and_nothing_else() {
                 same("error", message, text(row, "error"))
             }
         }
+    });
+}
+
+#[test]
+fn patterns_match_and_expand_as_in_go() {
+    run_table("regex.jsonl", |row| {
+        let pattern = match (Pattern::new(text(row, "pattern")), row["compiles"] == true) {
+            (Ok(pattern), true) => pattern,
+            (Err(error), false) => {
+                return same("error", error.to_string().as_str(), text(row, "error"));
+            }
+            (got, _) => return Err(format!("{got:?}")),
+        };
+        same(
+            "groups",
+            serde_json::json!(pattern.names()),
+            row["groups"].clone(),
+        )?;
+        let input = text(row, "input");
+        let found = pattern.find(input);
+        same("matches", pattern.is_match(input), row["matches"] == true)?;
+        let Some(found) = found else {
+            return same("matches", false, row["matches"] == true);
+        };
+        let groups = 0..pattern.names().len();
+        let submatches: Vec<_> = groups.clone().map(|group| found.group(group)).collect();
+        same(
+            "submatches",
+            serde_json::json!(submatches),
+            row["submatches"].clone(),
+        )?;
+        let loc: Vec<i64> = groups
+            .flat_map(|group| match found.range(group) {
+                Some(range) => [range.start as i64, range.end as i64],
+                None => [-1, -1],
+            })
+            .collect();
+        same("loc", serde_json::json!(loc), row["loc"].clone())?;
+        let expanded = pattern.expand(text(row, "template"), &found);
+        same("expanded", expanded.as_str(), text(row, "expanded"))
     });
 }
