@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::fields::{PathElement, quote};
+use crate::fields::{PathElement, quote, show_plain};
 
 use super::types::{Form, ListType, Relation, Scalar, Type};
 
@@ -165,27 +165,7 @@ fn type_name(value: &Value) -> &'static str {
 
 /// Returns a value in its box as Go's `%v` prints it.
 fn plain(value: &Value) -> String {
-    format!("&{{{}}}", plain_inner(value))
-}
-
-fn plain_inner(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(plain_inner).collect();
-            format!("[{}]", items.join(" "))
-        }
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            let entries = entries
-                .iter()
-                .map(|(k, v)| format!("{k}:{}", plain_inner(v)));
-            format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
-        }
-        other => other.to_string(),
-    }
+    format!("&{{{}}}", show_plain(value))
 }
 
 /// Returns a value as Go's `%#v` prints it.

@@ -12,4 +12,4 @@ mod value;
 pub use element::{Path, PathElement};
 pub use json::{FieldsError, write_go_json};
 pub use set::FieldSet;
-pub use value::{compare_values, quote, same_value, show_value};
+pub use value::{compare_values, quote, same_value, show_plain, show_value};

@@ -63,6 +63,27 @@ pub fn show_value(value: &Value) -> String {
     }
 }
 
+/// Returns a value as Go's `%v` prints it.
+pub fn show_plain(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(show_plain).collect();
+            format!("[{}]", items.join(" "))
+        }
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            let entries = entries
+                .iter()
+                .map(|(k, v)| format!("{k}:{}", show_plain(v)));
+            format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// Returns text in double quotes with the escapes that Go's `%q` writes.
 pub fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);

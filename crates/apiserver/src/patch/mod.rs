@@ -1,28 +1,39 @@
 //! Patches other than apply: JSON merge patch, JSON patch, strategic merge patch.
 //!
-//! In come the live object and a decoded patch; out goes the patched object. Pure.
+//! In come the live object and a decoded patch; out goes the patched object. Pure. Refusals carry
+//! the codes and texts of Kubernetes.
+
+mod json;
+mod lists;
+mod merge;
+mod strategic;
 
 use serde_json::Value;
 
 use crate::error::ApiError;
-use crate::schema::Schema;
 
-/// Returns `live` changed by a JSON merge patch (RFC 7386).
-pub fn merge_patch(live: &Value, patch: &Value) -> Result<Value, ApiError> {
-    let _ = (live, patch);
-    Err(ApiError::new(501, "", "merge patch is not built yet"))
+pub use json::{OPERATIONS_MAX, json_patch};
+pub use merge::merge_patch;
+pub use strategic::strategic_merge;
+
+fn bad_request(message: impl Into<String>) -> ApiError {
+    ApiError::new(400, "BadRequest", message)
 }
 
-/// Returns `live` changed by a JSON patch (RFC 6902).
-///
-/// Fails with 400 where the patch is not one, 413 where it is too long, 422 where it does not apply.
-pub fn json_patch(live: &Value, patch: &Value) -> Result<Value, ApiError> {
-    let _ = (live, patch);
-    Err(ApiError::new(501, "", "JSON patch is not built yet"))
+/// Returns the refusal of a patch that does not apply; Kubernetes says no more than this.
+fn rejected() -> ApiError {
+    let message = "the server rejected our request due to an error in our request";
+    ApiError::new(422, "Invalid", message)
 }
 
-/// Returns `live` changed by a strategic merge patch with the strategies of `schema`.
-pub fn strategic_merge(live: &Value, patch: &Value, schema: &Schema) -> Result<Value, ApiError> {
-    let _ = (live, patch, schema);
-    Err(ApiError::new(501, "", "strategic merge is not built yet"))
+/// Returns what a JSON decoder of Go calls such a value.
+fn json_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
