@@ -12,7 +12,6 @@ use serde_json::Value;
 use towpath::duration::Duration;
 use towpath::image::{self, Identifier, Reference, Repository, Scheme};
 use towpath::pattern::Pattern;
-use towpath::version::{self, Constraint, Version};
 
 /// Returns the folders that hold tables, our own first.
 fn folders() -> Vec<PathBuf> {
@@ -215,76 +214,5 @@ fn patterns_match_and_expand_as_in_go() {
         same("loc", serde_json::json!(loc), row["loc"].clone())?;
         let expanded = pattern.expand(text(row, "template"), &found);
         same("expanded", expanded.as_str(), text(row, "expanded"))
-    });
-}
-
-#[test]
-fn constraints_admit_what_masterminds_semver_admits() {
-    run_table("semver-constraints.jsonl", |row| {
-        let constraint = Constraint::parse(text(row, "constraint"));
-        let version = Version::parse(text(row, "version"));
-        let tag = Version::parse_tag(text(row, "version"));
-        same("parses", constraint.is_ok(), row["parses"] == true)?;
-        same(
-            "version_parses",
-            version.is_ok(),
-            row["version_parses"] == true,
-        )?;
-        same("tag_parses", tag.is_ok(), row["tag_parses"] == true)?;
-        match (constraint, version) {
-            (Ok(constraint), Ok(version)) => {
-                let admits = constraint.admits(&version);
-                same("satisfied", admits, row["satisfied"] == true)
-            }
-            (constraint, version) => {
-                let error = constraint.err().map(|error| error.to_string());
-                same(
-                    "constraint_error",
-                    error.as_deref(),
-                    row["constraint_error"].as_str(),
-                )?;
-                let error = version.err().map(|error| error.to_string());
-                same(
-                    "version_error",
-                    error.as_deref(),
-                    row["version_error"].as_str(),
-                )
-            }
-        }
-    });
-}
-
-#[test]
-fn versions_compare_by_precedence() {
-    run_table("semver-compare.jsonl", |row| {
-        let version = |field| Version::parse(text(row, field));
-        match (version("a"), version("b")) {
-            (Ok(a), Ok(b)) => {
-                let order = a.cmp_precedence(&b) as i64;
-                same("cmp", Some(order), row["cmp"].as_i64())
-            }
-            (a, b) => same(
-                "error",
-                Some(format!("{a:?} {b:?}").as_str()),
-                row["error"].as_str(),
-            ),
-        }
-    });
-}
-
-#[test]
-fn tags_are_sorted_newest_first() {
-    run_table("semver-order.jsonl", |row| {
-        let constraint = row["constraint"]
-            .as_str()
-            .map(|text| Constraint::parse(text).unwrap());
-        let tags = row["in"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter_map(Value::as_str);
-        let sorted = version::newest_first(tags, constraint.as_ref());
-        let sorted: Vec<_> = sorted.iter().map(Version::as_str).collect();
-        same("out", serde_json::json!(sorted), row["out"].clone())
     });
 }

@@ -5,6 +5,11 @@
 
 use serde_json::{Map, Value, json};
 
+/// The detail that goes out as `metadata.continue`: where an expired list can go on.
+pub const CONTINUE: &str = "continue";
+/// The message that refuses a patch of a type that no kind has.
+pub const UNSUPPORTED_PATCH: &str = "415: Unsupported Media Type";
+
 /// A refusal, as the `Status` object of Kubernetes' meta/v1 carries it.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
@@ -65,11 +70,16 @@ impl ApiError {
             status["reason"] = json!(self.reason);
         }
         let mut details = self.details.clone();
+        if let Some(token) = details.remove(CONTINUE) {
+            status["metadata"][CONTINUE] = token;
+        }
         if !self.causes.is_empty() {
             let causes = self.causes.iter().map(Cause::to_json).collect();
             details.insert("causes".to_owned(), Value::Array(causes));
         }
-        if !details.is_empty() {
+        // Upstream's refusals of a whole request carry details without anything in them.
+        let generic = matches!(self.code, 404 | 405) || self.message == UNSUPPORTED_PATCH;
+        if generic || !details.is_empty() {
             status["details"] = Value::Object(details);
         }
         status

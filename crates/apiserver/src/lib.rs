@@ -7,11 +7,27 @@
 
 pub mod apply;
 pub mod builtin;
+pub mod clock;
 pub mod crd;
 pub mod error;
 pub mod fields;
+pub mod identity;
 pub mod kinds;
 pub mod openapi;
 pub mod patch;
 pub mod schema;
+pub mod store;
 pub mod table;
+
+mod api;
+mod credentials;
+mod objects;
+mod rest;
+mod served;
+mod server;
+mod tls;
+mod workers;
+
+pub use credentials::CredentialsError;
+pub use identity::Identity;
+pub use server::{Error, Options, Server, Service, Workers};

@@ -19,10 +19,8 @@ mod prune;
 mod remove;
 mod request;
 mod reset;
-mod scale;
 mod structs;
 mod types;
 mod update;
 
 pub use request::{Apply, Outcome, Update, apply, keep_times, track_update};
-pub use scale::{owners_after_scale, owners_of_scale};

@@ -1,0 +1,140 @@
+//! The running API: the store, the kinds it serves, its clock and its source of randomness.
+//!
+//! Everything that answers a request or works in the background holds one of these, shared.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Random, name_end, timestamp, uuid};
+use crate::crd;
+use crate::kinds::{self, TypeInfo};
+use crate::objects;
+use crate::served::Served;
+use crate::store::{Key, Scope, Store};
+
+/// The resource of CustomResourceDefinitions.
+pub(crate) const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
+/// The resource of Namespaces.
+pub(crate) const NAMESPACES: &str = "/namespaces";
+
+/// The shared state of a server.
+pub(crate) struct Api {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn Random>,
+    /// Cancelled when the server stops.
+    pub(crate) stop: CancellationToken,
+    /// Two identities that the flow-control headers name.
+    pub(crate) flow_ids: [String; 2],
+    builtin: Vec<Arc<TypeInfo>>,
+    served: RwLock<Arc<Served>>,
+    reloading: std::sync::Mutex<()>,
+}
+
+impl Api {
+    /// Returns a running API over a store.
+    pub(crate) fn new(store: Store, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        let builtin: Vec<_> = kinds::builtin().into_iter().map(Arc::new).collect();
+        let flow_ids = [uuid(&*random), uuid(&*random)];
+        let api = Self {
+            store,
+            clock,
+            random,
+            stop: CancellationToken::new(),
+            flow_ids,
+            builtin,
+            served: RwLock::default(),
+            reloading: std::sync::Mutex::default(),
+        };
+        api.reload();
+        api
+    }
+
+    /// Returns the kinds served now.
+    pub(crate) fn served(&self) -> Arc<Served> {
+        self.served
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Makes the table of served kinds anew from the stored definitions.
+    ///
+    /// A definition that no longer compiles is logged and not served. Watches of what is gone end.
+    pub(crate) fn reload(&self) {
+        let _one_at_a_time = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut rows = self.builtin.clone();
+        for entry in self.store.list(DEFINITIONS, &Scope::default()).entries {
+            let mut definition = entry.value();
+            if !established(&definition) {
+                continue;
+            }
+            definition["apiVersion"] = "apiextensions.k8s.io/v1".into();
+            definition["kind"] = "CustomResourceDefinition".into();
+            match crd::compile(&definition) {
+                Ok(compiled) => rows.extend(compiled.into_iter().map(Arc::new)),
+                Err(errors) => {
+                    let first = errors
+                        .first()
+                        .map(|e| format!("{}: {}", e.field, e.message));
+                    tracing::warn!(name = %entry.path, ?first, "A stored definition does not compile.");
+                }
+            }
+        }
+        let next = Arc::new(Served::new(rows));
+        let before = {
+            let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *served, next.clone())
+        };
+        for row in before.rows().iter().filter(|row| row.custom) {
+            if next.find(&row.group, &row.version, &row.plural).is_none() {
+                self.store.end_watches(&objects::resource(row));
+            }
+        }
+    }
+
+    /// Returns the present moment.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Returns the present moment as objects carry it.
+    pub(crate) fn timestamp(&self) -> String {
+        timestamp(self.clock.now())
+    }
+
+    /// Returns a new UUID.
+    pub(crate) fn uuid(&self) -> String {
+        uuid(&*self.random)
+    }
+
+    /// Returns the random end of a generated name.
+    pub(crate) fn name_end(&self) -> String {
+        name_end(&*self.random)
+    }
+
+    /// Returns a Namespace.
+    pub(crate) fn namespace(&self, name: &str) -> Option<Value> {
+        let key = Key {
+            resource: NAMESPACES.into(),
+            path: name.to_owned(),
+        };
+        self.store.get(&key).map(|entry| entry.value())
+    }
+}
+
+fn established(definition: &Value) -> bool {
+    let conditions = definition
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    conditions.is_some_and(|list| {
+        list.iter()
+            .any(|c| c["type"] == "Established" && c["status"] == "True")
+    })
+}

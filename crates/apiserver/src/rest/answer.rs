@@ -1,0 +1,138 @@
+//! Answers: status, body and headers, in the representation that the client asked for.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+use serde_json::{Value, json};
+
+use super::accept::{Accept, Format, Shape};
+use super::query::Query;
+use crate::api::Api;
+use crate::error::ApiError;
+use crate::kinds::TypeInfo;
+use crate::objects;
+use crate::table::{self, Include};
+
+/// What goes out.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) body: Body,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) retry_after: Option<u64>,
+}
+
+/// The content type of JSON.
+pub(crate) const JSON: &str = "application/json";
+/// The content type of plain text.
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+impl Answer {
+    /// Returns an answer with bytes.
+    pub(crate) fn bytes(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        Self {
+            status,
+            content_type,
+            body: Body::from(body.into()),
+            warnings: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// Returns an answer with JSON.
+    pub(crate) fn json(status: u16, value: &Value) -> Self {
+        Self::bytes(status, JSON, objects::to_bytes(value))
+    }
+
+    /// Returns an answer with plain text.
+    pub(crate) fn text(status: u16, text: impl Into<String>) -> Self {
+        Self::bytes(status, TEXT, text.into())
+    }
+
+    /// Returns the answer of a refusal.
+    pub(crate) fn refusal(error: &ApiError) -> Self {
+        let mut answer = Self::json(error.code, &error.to_status());
+        answer.retry_after = error
+            .details
+            .get("retryAfterSeconds")
+            .and_then(Value::as_u64)
+            .filter(|s| *s > 0);
+        answer
+    }
+
+    /// Adds warnings.
+    pub(crate) fn warn(mut self, warnings: Vec<String>) -> Self {
+        self.warnings.extend(warnings);
+        self
+    }
+
+    /// Returns the response.
+    pub(crate) fn respond(self, api: &Api) -> Response<Body> {
+        let mut response = Response::new(self.body);
+        *response.status_mut() = http::StatusCode::from_u16(self.status)
+            .expect("because only codes between 100 and 599 are used");
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(self.content_type),
+        );
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-cache, private"),
+        );
+        let [flow, priority] = &api.flow_ids;
+        for (name, value) in [
+            ("x-kubernetes-pf-flowschema-uid", flow.as_str()),
+            ("x-kubernetes-pf-prioritylevel-uid", priority.as_str()),
+            ("audit-id", &api.uuid()),
+        ] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(name, value);
+            }
+        }
+        for warning in self.warnings {
+            let text = format!("299 - {}", super::query::quote(&warning));
+            if let Ok(value) = HeaderValue::from_str(&text) {
+                headers.append(header::WARNING, value);
+            }
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// Returns what table rows carry beside their cells.
+pub(crate) fn include(query: &Query) -> Include {
+    match query.first("includeObject").unwrap_or_default() {
+        "None" => Include::None,
+        "Object" => Include::Object,
+        _ => Include::Metadata,
+    }
+}
+
+/// Returns one object in the representation that the client asked for.
+pub(crate) fn object(
+    api: &Api,
+    kind: &Arc<TypeInfo>,
+    value: &Value,
+    accept: Accept,
+    query: &Query,
+) -> Value {
+    let _ = Format::Json;
+    match accept.shape {
+        Shape::Table(version) => {
+            let meta = json!({ "resourceVersion": objects::meta_text(value, "resourceVersion") });
+            let items = std::slice::from_ref(value);
+            let mut table = table::render(kind, items, meta, include(query), api.now());
+            table["apiVersion"] = format!("meta.k8s.io/{version}").into();
+            table
+        }
+        Shape::Partial(version) => objects::partial(value, version),
+        Shape::Plain | Shape::Discovery(_) => value.clone(),
+    }
+}

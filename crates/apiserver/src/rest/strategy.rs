@@ -1,0 +1,204 @@
+//! What single kinds do beside the common rules: Namespaces, definitions, Jobs, Pods.
+//!
+//! Everything that the common pipeline must know about one kind stands here, and nowhere else.
+
+use serde_json::{Value, json};
+
+use super::metadata;
+use crate::api::{Api, DEFINITIONS};
+use crate::crd;
+use crate::error::{ApiError, FieldError};
+use crate::kinds::TypeInfo;
+use crate::objects::{self, meta_mut, meta_text};
+
+/// Namespaces that cannot be deleted.
+pub(crate) const PROTECTED_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
+/// The label that names a Namespace.
+const NAMESPACE_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// Returns whether a kind is Namespace.
+pub(crate) fn is_namespace(kind: &TypeInfo) -> bool {
+    kind.group.is_empty() && kind.plural == "namespaces"
+}
+
+/// Returns whether a kind is CustomResourceDefinition.
+pub(crate) fn is_definition(kind: &TypeInfo) -> bool {
+    kind.group == "apiextensions.k8s.io" && kind.plural == "customresourcedefinitions"
+}
+
+/// Returns whether a new object's status is dropped.
+pub(crate) fn drops_status(kind: &TypeInfo) -> bool {
+    kind.has_status && !(kind.group.is_empty() && kind.plural == "nodes")
+}
+
+/// Returns whether a PUT to an object that is not there creates it.
+pub(crate) fn creates_on_update(kind: &TypeInfo) -> bool {
+    match kind.group.as_str() {
+        "" => matches!(
+            kind.plural.as_str(),
+            "services" | "events" | "endpoints" | "nodes" | "limitranges" | "resourcequotas"
+        ),
+        "coordination.k8s.io" | "events.k8s.io" | "rbac.authorization.k8s.io" => true,
+        _ => false,
+    }
+}
+
+/// Returns whether an update needs no resourceVersion.
+pub(crate) fn allows_unconditional_update(_kind: &TypeInfo) -> bool {
+    true
+}
+
+/// Completes a new object with what is neither a default nor anybody's field.
+pub(crate) fn prepare_create(
+    api: &Api,
+    kind: &TypeInfo,
+    object: &mut Value,
+) -> Result<(), ApiError> {
+    let _ = api;
+    if is_namespace(kind) {
+        let spec = object
+            .as_object_mut()
+            .map(|o| o.entry("spec").or_insert_with(|| json!({})));
+        if let Some(spec) = spec {
+            let finalizers = spec
+                .get("finalizers")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            if !finalizers.iter().any(|f| f == "kubernetes") {
+                spec["finalizers"] = json!(["kubernetes"]);
+            }
+        }
+        object["status"] = json!({ "phase": "Active" });
+    }
+    Ok(())
+}
+
+/// Puts the parts of an object that an endpoint does not write back to what they are.
+pub(crate) fn keep_other_parts(kind: &TypeInfo, subresource: &str, live: &Value, new: &mut Value) {
+    match subresource {
+        "status" => {
+            let status = new.get("status").cloned();
+            let managed = new.pointer("/metadata/managedFields").cloned();
+            let mut kept = live.clone();
+            set(&mut kept, "status", status);
+            let meta = meta_mut(&mut kept);
+            match managed {
+                Some(managed) => meta.insert("managedFields".to_owned(), managed),
+                None => meta.remove("managedFields"),
+            };
+            *new = kept;
+        }
+        "finalize" => {
+            let finalizers = new.pointer("/spec/finalizers").cloned();
+            let mut kept = live.clone();
+            match finalizers {
+                Some(list) if list.as_array().is_some_and(|l| !l.is_empty()) => {
+                    kept["spec"]["finalizers"] = list
+                }
+                _ => kept["spec"] = json!({}),
+            }
+            *new = kept;
+        }
+        _ => {
+            if kind.has_status && !is_definition(kind) {
+                set(new, "status", live.get("status").cloned());
+            }
+            if is_namespace(kind) {
+                set(new, "spec", live.get("spec").cloned());
+            }
+        }
+    }
+}
+
+fn set(object: &mut Value, field: &str, value: Option<Value>) {
+    if let Some(map) = object.as_object_mut() {
+        match value {
+            Some(value) => map.insert(field.to_owned(), value),
+            None => map.remove(field),
+        };
+    }
+}
+
+/// Completes an updated object with what its kind demands.
+pub(crate) fn prepare_update(kind: &TypeInfo, live: &Value, new: &mut Value) {
+    if is_namespace(kind) {
+        let name = meta_text(live, "name").to_owned();
+        let labels = meta_mut(new).entry("labels").or_insert_with(|| json!({}));
+        if let Some(labels) = labels.as_object_mut() {
+            labels.insert(NAMESPACE_LABEL.to_owned(), name.into());
+        }
+    }
+}
+
+/// Returns whether the part that `metadata.generation` counts differs.
+pub(crate) fn spec_differs(kind: &TypeInfo, live: &Value, new: &Value) -> bool {
+    if !kind.custom {
+        return match kind.plural.as_str() {
+            "validatingwebhookconfigurations" | "mutatingwebhookconfigurations" => {
+                live.get("webhooks") != new.get("webhooks")
+            }
+            _ => live.get("spec") != new.get("spec"),
+        };
+    }
+    let ignored = |field: &str| field == "metadata" || (kind.has_status && field == "status");
+    let counted = |value: &Value| -> Vec<(String, Value)> {
+        let fields = value.as_object().into_iter().flatten();
+        fields
+            .filter(|(k, _)| !ignored(k))
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect()
+    };
+    counted(live) != counted(new)
+}
+
+/// Adds the warnings that an object deserves.
+pub(crate) fn warn(
+    kind: &TypeInfo,
+    object: &Value,
+    old: Option<&Value>,
+    warnings: &mut Vec<String>,
+) {
+    warnings.extend(metadata::finalizer_warnings(kind, object, old));
+}
+
+/// Lets a definition be accepted; nothing for other kinds.
+pub(crate) fn accept(
+    api: &Api,
+    kind: &TypeInfo,
+    object: &mut Value,
+    old: Option<&Value>,
+) -> Result<(), Vec<FieldError>> {
+    if is_definition(kind) {
+        crd::accept(object, old, &api.timestamp())
+    } else {
+        Ok(())
+    }
+}
+
+/// Lets what follows from a stored change take effect.
+pub(crate) fn stored(api: &Api, kind: &TypeInfo) {
+    if *objects::resource(kind) == *DEFINITIONS {
+        api.reload();
+    }
+}
+
+/// Returns whether an object is terminating and nothing holds it any more.
+pub(crate) fn is_finished(kind: &TypeInfo, object: &Value) -> bool {
+    if meta_text(object, "deletionTimestamp").is_empty() {
+        return false;
+    }
+    let some = |at: &str| {
+        object
+            .pointer(at)
+            .and_then(Value::as_array)
+            .is_some_and(|list| !list.is_empty())
+    };
+    let grace = object
+        .pointer("/metadata/deletionGracePeriodSeconds")
+        .and_then(Value::as_i64);
+    let held = some("/metadata/finalizers")
+        || (is_namespace(kind) && some("/spec/finalizers"))
+        || grace.is_some_and(|g| g > 0);
+    !held
+}
