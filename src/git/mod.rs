@@ -6,7 +6,7 @@
 //!
 //! A push is a recompute loop: when somebody else was first, the edits are made again on the new
 //! head. It never forces, decides nothing and never prints a credential. `gix` holds the objects;
-//! it is used in this module only.
+//! only this room and the demo's Git server use it.
 
 mod checkout;
 mod commit;
@@ -32,6 +32,7 @@ pub use push::{Basis, Landed, Pushed, Recomputed, Refusal, Target};
 pub use references::{Reference, References};
 pub use remote::{Credentials, Remote, RemoteUrl, Tls};
 pub use repository::{Git, Repository};
+pub(crate) use tree::check_name;
 pub use tree::{Entry, EntryKind, Tree, TreeReader, Visited};
 
 /// The name that requests and commits carry.

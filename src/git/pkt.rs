@@ -63,6 +63,15 @@ pub fn delimiter(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0001");
 }
 
+/// Appends `content` as lines of side band `band`, as many as it takes.
+pub fn band(out: &mut Vec<u8>, band: u8, content: &[u8]) {
+    for chunk in content.chunks(PKT_BYTES_MAX - 5) {
+        out.extend_from_slice(format!("{:04x}", chunk.len() + 5).as_bytes());
+        out.push(band);
+        out.extend_from_slice(chunk);
+    }
+}
+
 /// Returns a line without its line feed.
 pub fn text(line: &[u8]) -> String {
     String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line)).into_owned()

@@ -261,7 +261,7 @@ fn entries(db: &impl Find, path: &str, id: ObjectId) -> Result<Vec<Entry>, Error
 }
 
 /// Fails when `name` would not stay an entry of its folder, or is Git's own.
-pub(super) fn check_name(path: &str, name: &str) -> Result<(), Error> {
+pub(crate) fn check_name(path: &str, name: &str) -> Result<(), Error> {
     let reason = match name {
         "" | "." | ".." => "is no name of a file",
         name if name.contains(['/', '\\', '\0']) => "has a separator in a name",

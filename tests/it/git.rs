@@ -1,5 +1,9 @@
 //! The `git` room against `git http-backend`: fetching, pushing, losing races, being refused.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
+mod demo;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use towpath::git::{

@@ -3,6 +3,8 @@
 //! The bridge adds what a hosting service adds (Basic auth, TLS by an own CA) and what networks do
 //! (cut, stalled and lost answers). It also makes repositories and commits, as other people would.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
