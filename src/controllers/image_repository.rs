@@ -1,0 +1,484 @@
+//! ImageRepository: scans an image's tags when a scan is due and stores them whole.
+//!
+//! Decide: is the spec usable, is a scan due and why. Act: credentials, listing, storing. Report:
+//! Flux's reasons and messages. A failed scan leaves the last good one in place, and stays due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Client, ResourceExt};
+
+use super::image_access::{self, access};
+use super::objects::World;
+use super::{Failure, failed, not_supported, ready_note, wakes};
+use crate::api::annotations::{IMAGE_REFLECTOR, REQUESTED_AT};
+use crate::api::conditions::READY;
+use crate::api::{ConditionStatus, ImageRepository, ImageRepositoryStatus, ScanResult, reasons};
+use crate::image::Repository;
+use crate::pattern::Pattern;
+use crate::reconcile::{
+    Change, Controller, Decision, Interval, Kind, Outcome, Progress, Report, Timestamp,
+};
+use crate::{registry, tags};
+
+/// A rest of an interval below this is none.
+const REST_MIN: Duration = Duration::from_secs(1);
+/// What leaves tags out where the spec does not say: signatures.
+const EXCLUSION_DEFAULT: &str = r"^.*\.sig$";
+
+/// Scans for ImageRepositories.
+pub(super) struct ImageRepositories {
+    pub client: Client,
+    pub registry: registry::Client,
+    pub tags: Arc<tags::Store>,
+    pub world: Arc<World>,
+}
+
+/// What to do about an ImageRepository.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Plan {
+    repository: Repository,
+    exclusions: Vec<String>,
+    timeout: Duration,
+    interval: Duration,
+    due: Due,
+}
+
+/// Whether a scan is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// It is, for this reason.
+    Now(&'static str),
+    /// In so long.
+    In(Duration),
+}
+
+/// What came of a plan.
+pub(super) struct Done {
+    plan: Plan,
+    found: Result<Found, Failure>,
+}
+
+enum Found {
+    /// All tags, which are stored now.
+    Scan(tags::Scan),
+    /// The stored scan is good for so long.
+    Rest(Duration),
+}
+
+impl Controller for ImageRepositories {
+    type Object = ImageRepository;
+    type Plan = Plan;
+    type Done = Done;
+    const MANAGER: &'static str = IMAGE_REFLECTOR;
+
+    fn decide(
+        &self,
+        object: &ImageRepository,
+        now: Timestamp,
+    ) -> Decision<Plan, ImageRepositoryStatus> {
+        decide(object, now)
+    }
+
+    async fn act(&self, object: &Arc<ImageRepository>, plan: Plan, progress: &Progress) -> Done {
+        let found = self.find(object, &plan, progress).await;
+        Done { plan, found }
+    }
+
+    fn report(
+        &self,
+        object: &ImageRepository,
+        done: Done,
+        now: Timestamp,
+    ) -> Report<ImageRepositoryStatus> {
+        report(object, done, now)
+    }
+
+    async fn finalize(&self, object: &Arc<ImageRepository>) -> Result<(), String> {
+        let owner = owner(object);
+        let tags = self.tags.clone();
+        let deleted = tokio::task::spawn_blocking(move || tags.delete(&owner)).await;
+        let deleted = deleted.map_err(|error| error.to_string())?;
+        deleted.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn changed(&self, change: &Change<ImageRepository>) {
+        if wakes::scan_changed(change) {
+            let policies = &self.world.image_policies;
+            let named = |policy: &_| wakes::policy_names(policy, &change.key);
+            policies.wake_all(policies.store.filter(named));
+        }
+    }
+}
+
+impl ImageRepositories {
+    async fn find(
+        &self,
+        object: &ImageRepository,
+        plan: &Plan,
+        progress: &Progress,
+    ) -> Result<Found, Failure> {
+        // Before it is known whether a scan is due, so that a missing Secret shows at once.
+        let access = access(&self.client, object, &plan.repository, plan.timeout).await;
+        let access = access.map_err(|error| {
+            let message = format!("failed to configure authentication options: {error}");
+            failed(reasons::AUTHENTICATION_FAILED, message)
+        })?;
+        let why = match plan.due {
+            Due::Now(why) => why,
+            Due::In(rest) if self.is_stored(object, plan).await? => return Ok(Found::Rest(rest)),
+            Due::In(_) => "no tags in database",
+        };
+        progress.step(format!("scanning: {why}"));
+        let scan_failed = |message: String| {
+            failed(
+                reasons::READ_OPERATION_FAILED,
+                format!("scan failed: {message}"),
+            )
+        };
+        let exclusions = compile(&plan.exclusions).map_err(&scan_failed)?;
+        let keep = |tag: &str| !exclusions.iter().any(|pattern| pattern.is_match(tag));
+        let listing = self.registry.tags(&plan.repository, &access, &keep).await;
+        let listing = listing.map_err(|error| scan_failed(error.to_string()))?;
+        let (store, owner) = (self.tags.clone(), owner(object));
+        let name = plan.repository.to_string();
+        let stored = tokio::task::spawn_blocking(move || {
+            let scan = tags::Scan::new(&name, listing.tags, chrono::Utc::now());
+            let replaced = store.replace(&owner, &scan).map(|_| scan);
+            replaced.map_err(|error| format!("failed to set tags for \"{name}\": {error}"))
+        });
+        let stored = stored
+            .await
+            .map_err(|error| scan_failed(error.to_string()))?;
+        Ok(Found::Scan(stored.map_err(scan_failed)?))
+    }
+
+    async fn is_stored(&self, object: &ImageRepository, plan: &Plan) -> Result<bool, Failure> {
+        let (store, owner) = (self.tags.clone(), owner(object));
+        let name = plan.repository.to_string();
+        let read = tokio::task::spawn_blocking(move || store.summary(&owner, &name)).await;
+        let summary = match read {
+            Ok(Ok(summary)) => return Ok(summary.is_some()),
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("failed to determine if it's scan time: {summary}");
+        Err(failed(reasons::FAILURE, message))
+    }
+}
+
+fn decide(object: &ImageRepository, now: Timestamp) -> Decision<Plan, ImageRepositoryStatus> {
+    let spec = &object.spec;
+    let status = || object.status.clone().unwrap_or_default();
+    let stalled = |reason, message| {
+        Decision::Report(Report::new(status(), Outcome::stalled(reason, message)))
+    };
+    if let Some(field) = image_access::unsupported(spec) {
+        return Decision::Report(not_supported(status(), field));
+    }
+    let repository = match Repository::parse_image_field(&spec.image) {
+        Ok(repository) => repository,
+        Err(error) => return stalled(reasons::IMAGE_URL_INVALID, error.to_string()),
+    };
+    let timeout = image_access::timeout(spec);
+    let interval = super::duration("spec.interval", &spec.interval);
+    let (timeout, interval) = match (timeout, interval) {
+        (Ok(timeout), Ok(interval)) => (timeout, interval),
+        (Err(message), _) | (_, Err(message)) => return stalled(reasons::INVALID_OBJECT, message),
+    };
+    let mut exclusions = spec.exclusion_list.clone();
+    if exclusions.is_empty() {
+        exclusions.push(EXCLUSION_DEFAULT.to_owned());
+    }
+    let due = due(object, &repository, &exclusions, interval, now);
+    Decision::Act(Plan {
+        repository,
+        exclusions,
+        timeout,
+        interval,
+        due,
+    })
+}
+
+/// Returns whether a scan is due, by the first test that holds, in Flux's order.
+fn due(
+    object: &ImageRepository,
+    repository: &Repository,
+    exclusions: &[String],
+    interval: Duration,
+    now: Timestamp,
+) -> Due {
+    let status = object.status.as_ref();
+    let Some(last) = status.and_then(|status| status.last_scan_result.as_ref()) else {
+        return Due::Now("first scan");
+    };
+    let requested = object.annotations().get(REQUESTED_AT).map(String::as_str);
+    if requested.is_some() && requested != object.handled_request() {
+        return Due::Now("reconcile requested");
+    }
+    let name = status.and_then(|status| status.canonical_image_name.as_deref());
+    if name != Some(repository.to_string().as_str()) {
+        return Due::Now("new image name");
+    }
+    let observed = status.map_or(&[][..], |status| &status.observed_exclusion_list);
+    let is_observed = |pattern| observed.contains(pattern);
+    if observed.len() != exclusions.len() || !exclusions.iter().all(is_observed) {
+        return Due::Now("updated exclusion list");
+    }
+    // A request is answered by the pass that fails; the scan that it asked for is still owed.
+    let ready = object.conditions().iter().find(|c| c.type_ == READY);
+    if ready.is_some_and(|ready| ready.status == ConditionStatus::False) {
+        return Due::Now("last scan failed");
+    }
+    let since = last
+        .scan_time
+        .as_ref()
+        .map(|time| now.duration_since(time.0));
+    // A clock that was set back gives a negative time since; the interval then starts over.
+    let since = since.map(|since| Duration::try_from(since).unwrap_or_default());
+    let rest = since.map_or(Duration::ZERO, |since| interval.saturating_sub(since));
+    if rest < REST_MIN {
+        return Due::Now("triggered by interval");
+    }
+    Due::In(rest)
+}
+
+fn report(object: &ImageRepository, done: Done, now: Timestamp) -> Report<ImageRepositoryStatus> {
+    let Done { plan, found } = done;
+    let mut status = object.status.clone().unwrap_or_default();
+    let next = match found {
+        Err(failure) => return Report::new(status, failure.into()),
+        Ok(Found::Rest(rest)) => rest,
+        Ok(Found::Scan(scan)) => {
+            status.canonical_image_name = Some(plan.repository.to_string());
+            status.observed_exclusion_list = plan.exclusions;
+            status.last_scan_result = Some(ScanResult {
+                revision: Some(scan.summary().revision.clone()),
+                tag_count: i64::try_from(scan.summary().n_tags).unwrap_or(i64::MAX),
+                scan_time: Some(Time(now)),
+                latest_tags: scan.latest().to_vec(),
+            });
+            plan.interval
+        }
+    };
+    let last = status.last_scan_result.as_ref();
+    let message = format!(
+        "successful scan: found {} tags with checksum {}",
+        last.map_or(0, |last| last.tag_count),
+        last.and_then(|last| last.revision.as_deref())
+            .unwrap_or_default()
+    );
+    let note = ready_note(object, reasons::SUCCEEDED, &message);
+    let outcome = Outcome::Ready {
+        reason: reasons::SUCCEEDED,
+        message,
+        next: Interval::Exactly(next),
+    };
+    let mut report = Report::new(status, outcome);
+    report.notes.extend(note);
+    report
+}
+
+fn compile(exclusions: &[String]) -> Result<Vec<Pattern>, String> {
+    let compiled = exclusions.iter().map(|text| {
+        Pattern::new(text).map_err(|error| format!("failed to compile regex {text}: {error}"))
+    });
+    compiled.collect()
+}
+
+/// Returns under which name an object's scans are stored.
+pub(super) fn owner(object: &ImageRepository) -> tags::Owner {
+    tags::Owner {
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: &str = "2026-01-01T00:10:00Z";
+
+    fn object(spec: Value, status: Value) -> ImageRepository {
+        let mut all = json!({"image": "ghcr.io/acme/app", "interval": "5m"});
+        all.as_object_mut()
+            .unwrap()
+            .extend(spec.as_object().unwrap().clone());
+        serde_json::from_value(json!({
+            "metadata": {"name": "app", "namespace": "apps", "generation": 1,
+                "annotations": {REQUESTED_AT: "1"}},
+            "spec": all, "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn scanned(change: Value) -> Value {
+        let mut status = json!({
+            "canonicalImageName": "ghcr.io/acme/app", "observedGeneration": 1,
+            "observedExclusionList": [EXCLUSION_DEFAULT], "lastHandledReconcileAt": "1",
+            "lastScanResult": {"tagCount": 3, "revision": "sha256:0", "scanTime": "2026-01-01T00:06:00Z"},
+        });
+        status
+            .as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
+        status
+    }
+
+    #[test]
+    fn a_scan_is_due_for_the_first_reason_that_holds() {
+        let at = |time: &str| json!({"lastScanResult": {"tagCount": 3, "scanTime": time}});
+        let not_ready = json!({"conditions": [{"type": "Ready", "status": "False", "message": "",
+            "reason": "ReadOperationFailed", "lastTransitionTime": NOW}]});
+        for (name, spec, status, want) in [
+            (
+                "never scanned",
+                json!({}),
+                json!({}),
+                Due::Now("first scan"),
+            ),
+            (
+                "requested",
+                json!({}),
+                scanned(json!({"lastHandledReconcileAt": "0"})),
+                Due::Now("reconcile requested"),
+            ),
+            (
+                "renamed",
+                json!({"image": "ghcr.io/acme/other"}),
+                scanned(json!({})),
+                Due::Now("new image name"),
+            ),
+            (
+                "excluded",
+                json!({"exclusionList": ["^x", "^y"]}),
+                scanned(json!({})),
+                Due::Now("updated exclusion list"),
+            ),
+            (
+                "failed",
+                json!({}),
+                scanned(not_ready),
+                Due::Now("last scan failed"),
+            ),
+            (
+                "old",
+                json!({}),
+                scanned(at("2026-01-01T00:05:00.5Z")),
+                Due::Now("triggered by interval"),
+            ),
+            (
+                "young",
+                json!({}),
+                scanned(json!({})),
+                Due::In(Duration::from_secs(60)),
+            ),
+            (
+                "of the future",
+                json!({}),
+                scanned(at("2026-01-02T00:00:00Z")),
+                Due::In(Duration::from_secs(300)),
+            ),
+            (
+                "empty list is the default",
+                json!({"exclusionList": []}),
+                scanned(json!({})),
+                Due::In(Duration::from_secs(60)),
+            ),
+        ] {
+            let decision = decide(&object(spec, status), NOW.parse().unwrap());
+            let Decision::Act(plan) = decision else {
+                panic!("{name}: {decision:?}");
+            };
+            assert_eq!(plan.due, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn specs_that_cannot_be_scanned_stall_with_the_field() {
+        for (spec, reason, message) in [
+            (
+                json!({"image": "https://ghcr.io/a"}),
+                reasons::IMAGE_URL_INVALID,
+                "image 'https://ghcr.io/a' should not include URL scheme; remove 'https://'",
+            ),
+            (
+                json!({"provider": "aws"}),
+                reasons::NOT_SUPPORTED,
+                "spec.provider: aws is not supported yet",
+            ),
+            (
+                json!({"proxySecretRef": {"name": "p"}}),
+                reasons::NOT_SUPPORTED,
+                "spec.proxySecretRef is not supported yet",
+            ),
+            (
+                json!({"interval": "5"}),
+                reasons::INVALID_OBJECT,
+                "spec.interval: time: missing unit in duration \"5\"",
+            ),
+        ] {
+            let decision = decide(&object(spec, json!({})), NOW.parse().unwrap());
+            let Decision::Report(report) = decision else {
+                panic!("{message}: {decision:?}");
+            };
+            assert_eq!(report.outcome, Outcome::stalled(reason, message));
+        }
+    }
+
+    fn done(object: &ImageRepository, found: Result<Found, Failure>) -> Done {
+        let Decision::Act(plan) = decide(object, NOW.parse().unwrap()) else {
+            panic!("nothing to do");
+        };
+        Done { plan, found }
+    }
+
+    #[test]
+    fn a_scan_is_reported_with_count_and_checksum() {
+        let object = object(json!({}), json!({}));
+        let tags = vec!["1.0.0".to_owned(), "1.1.0".to_owned()];
+        let scan = tags::Scan::new("ghcr.io/acme/app", tags, DateTime::UNIX_EPOCH);
+        let revision = scan.summary().revision.clone();
+        let report = report(
+            &object,
+            done(&object, Ok(Found::Scan(scan))),
+            NOW.parse().unwrap(),
+        );
+        let message = format!("successful scan: found 2 tags with checksum {revision}");
+        assert_eq!(report.notes[0].message, message);
+        assert_eq!(
+            report.outcome,
+            Outcome::Ready {
+                reason: reasons::SUCCEEDED,
+                message,
+                next: Interval::Exactly(Duration::from_secs(300)),
+            }
+        );
+        let status = serde_json::to_value(&report.status).unwrap();
+        assert_eq!(
+            status,
+            json!({
+                "canonicalImageName": "ghcr.io/acme/app", "observedExclusionList": [EXCLUSION_DEFAULT],
+                "lastScanResult": {"revision": revision, "tagCount": 2, "scanTime": NOW,
+                    "latestTags": ["1.1.0", "1.0.0"]},
+            })
+        );
+    }
+
+    #[test]
+    fn a_failed_scan_keeps_the_last_one() {
+        let object = object(json!({}), scanned(json!({})));
+        let failure = failed(reasons::READ_OPERATION_FAILED, "scan failed: gone");
+        let report = report(&object, done(&object, Err(failure)), NOW.parse().unwrap());
+        assert_eq!(Some(report.status), object.status);
+        assert_eq!(
+            report.outcome,
+            Outcome::failed(reasons::READ_OPERATION_FAILED, "scan failed: gone")
+        );
+    }
+}

@@ -1,0 +1,46 @@
+//! All controllers together: what they work with, and their run until the end.
+//!
+//! In: a [`Context`] with the cluster, the rooms and the time. Starts nothing before [`run`].
+
+use std::sync::Arc;
+
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use super::image_repository::ImageRepositories;
+use super::objects::World;
+use crate::reconcile::{self, Clock, Driver, Jitter};
+use crate::{registry, tags};
+
+/// What controllers work with: the cluster, the rooms, the time.
+pub struct Context {
+    /// The cluster.
+    pub client: Client,
+    /// The time that statuses show.
+    pub clock: Clock,
+    /// What spreads objects over time.
+    pub jitter: Jitter,
+    /// Asks registries.
+    pub registry: registry::Client,
+    /// Keeps scans.
+    pub tags: Arc<tags::Store>,
+}
+
+/// Runs all controllers until `shutdown`, and at most ten seconds more for passes that are under way.
+/// Fails when a watch or a task of the driver ends by itself.
+pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), reconcile::Error> {
+    let world = Arc::new(World::default());
+    let mut driver = Driver::new(context.client.clone(), context.clock, context.jitter);
+    let kind = &world.image_repositories;
+    driver.add(
+        ImageRepositories {
+            client: context.client,
+            registry: context.registry,
+            tags: context.tags,
+            world: world.clone(),
+        },
+        kind.store.clone(),
+        kind.wake.clone(),
+    );
+    driver.run(shutdown).await
+}
