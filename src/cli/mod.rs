@@ -3,11 +3,13 @@
 //! Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong arguments. One file a
 //! command; nothing here decides what a lower room could.
 
+mod apiserver;
 mod completion;
 pub mod demo;
 mod hint;
 mod output;
 mod progress;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,7 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Apiserver(apiserver::Arguments),
     Completion(completion::Arguments),
 }
 
@@ -72,6 +75,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Apiserver(arguments) => apiserver::run(arguments).await,
         Command::Completion(arguments) => completion::run(&arguments),
     }
 }
