@@ -12,6 +12,8 @@ mod check;
 mod compare;
 mod conflict;
 mod last_applied;
+#[cfg(test)]
+mod laws;
 mod managed;
 mod merge;
 mod owned;
@@ -20,6 +22,8 @@ mod remove;
 mod request;
 mod reset;
 mod structs;
+#[cfg(test)]
+mod tests;
 mod types;
 mod update;
 

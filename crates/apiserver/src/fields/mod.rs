@@ -7,6 +7,8 @@
 mod element;
 mod json;
 mod set;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use element::{Path, PathElement};

@@ -7,6 +7,8 @@ mod json;
 mod lists;
 mod merge;
 mod strategic;
+#[cfg(test)]
+mod tests;
 
 use serde_json::Value;
 
