@@ -60,6 +60,8 @@ pub(crate) fn complete(kind: &TypeInfo, mut value: Value) -> Value {
     map.insert("apiVersion".to_owned(), kind.api_version().into());
     map.insert("kind".to_owned(), kind.kind.clone().into());
     if kind.custom {
+        // Another version, or a definition that has changed, can know fewer fields.
+        schema::prune(&kind.schema, &mut value);
         schema::apply_defaults(&kind.schema, &mut value);
     }
     value

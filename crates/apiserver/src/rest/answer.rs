@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use serde_json::{Value, json};
 
-use super::accept::{Accept, Format, Shape};
+use super::accept::{Accept, Shape};
 use super::query::Query;
 use crate::api::Api;
 use crate::error::ApiError;
@@ -115,6 +115,22 @@ pub(crate) fn include(query: &Query) -> Include {
     }
 }
 
+/// Gives a table, and the partial objects in it, the version that was asked for.
+pub(crate) fn at_version(table: &mut Value, version: &str) {
+    let version = Value::from(format!("meta.k8s.io/{version}"));
+    let rows = table.get_mut("rows").and_then(Value::as_array_mut);
+    for row in rows.into_iter().flatten() {
+        if let Some(object) = row.get_mut("object").and_then(Value::as_object_mut)
+            && object
+                .get("kind")
+                .is_some_and(|kind| kind == "PartialObjectMetadata")
+        {
+            object.insert("apiVersion".to_owned(), version.clone());
+        }
+    }
+    table["apiVersion"] = version;
+}
+
 /// Returns one object in the representation that the client asked for.
 pub(crate) fn object(
     api: &Api,
@@ -123,13 +139,12 @@ pub(crate) fn object(
     accept: Accept,
     query: &Query,
 ) -> Value {
-    let _ = Format::Json;
     match accept.shape {
         Shape::Table(version) => {
             let meta = json!({ "resourceVersion": objects::meta_text(value, "resourceVersion") });
             let items = std::slice::from_ref(value);
             let mut table = table::render(kind, items, meta, include(query), api.now());
-            table["apiVersion"] = format!("meta.k8s.io/{version}").into();
+            at_version(&mut table, version);
             table
         }
         Shape::Partial(version) => objects::partial(value, version),

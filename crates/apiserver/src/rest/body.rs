@@ -41,16 +41,32 @@ pub(crate) async fn read(body: axum::body::Body) -> Result<Bytes, ApiError> {
 pub(crate) fn json(text: &[u8]) -> Result<Decoded, serde_json::Error> {
     let duplicates = RefCell::new(Vec::new());
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let value = Node {
+    let root = Node {
         at: &Place::Root,
         duplicates: &duplicates,
-    }
-    .deserialize(&mut reader)?;
+        fields: None,
+    };
+    let value = root.deserialize(&mut reader)?;
     reader.end()?;
     Ok(Decoded {
         value,
         duplicates: duplicates.into_inner(),
     })
+}
+
+/// Returns the paths of all fields of a JSON text in its order; nothing when it is not JSON.
+pub(crate) fn fields(text: &[u8]) -> Vec<String> {
+    let (duplicates, fields) = (RefCell::default(), RefCell::default());
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let root = Node {
+        at: &Place::Root,
+        duplicates: &duplicates,
+        fields: Some(&fields),
+    };
+    match root.deserialize(&mut reader) {
+        Ok(_) => fields.into_inner(),
+        Err(_) => Vec::new(),
+    }
 }
 
 enum Place<'a> {
@@ -73,6 +89,7 @@ impl fmt::Display for Place<'_> {
 struct Node<'a> {
     at: &'a Place<'a>,
     duplicates: &'a RefCell<Vec<String>>,
+    fields: Option<&'a RefCell<Vec<String>>>,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
@@ -122,10 +139,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut list = Vec::new();
         loop {
             let at = Place::Item(self.at, list.len());
-            let node = Node {
-                at: &at,
-                duplicates: self.duplicates,
-            };
+            let node = Node { at: &at, ..self };
             match items.next_element_seed(node)? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
@@ -140,10 +154,10 @@ impl<'de> Visitor<'de> for Node<'_> {
             if map.contains_key(&key) {
                 self.duplicates.borrow_mut().push(at.to_string());
             }
-            let value = fields.next_value_seed(Node {
-                at: &at,
-                duplicates: self.duplicates,
-            })?;
+            if let Some(seen) = self.fields {
+                seen.borrow_mut().push(at.to_string());
+            }
+            let value = fields.next_value_seed(Node { at: &at, ..self })?;
             map.insert(key, value);
         }
         Ok(Value::Object(map))

@@ -29,7 +29,9 @@ pub(crate) struct Object {
 pub(crate) fn value(call: &Call, bytes: &Bytes, custom: bool) -> Result<Decoded, ApiError> {
     match call.media_type() {
         "" | "application/json" => body::json(bytes).map_err(|e| refuse::bad(format!("{e}"))),
-        "application/yaml" => yaml(bytes),
+        "application/yaml" => {
+            yaml(bytes).map_err(|e| refuse::bad(format!("error converting YAML to JSON: {e}")))
+        }
         _ => Err(refuse::media(if custom {
             ACCEPTED_CUSTOM
         } else {
@@ -38,10 +40,64 @@ pub(crate) fn value(call: &Call, bytes: &Bytes, custom: bool) -> Result<Decoded,
     }
 }
 
-/// Returns the value of a YAML text.
-pub(crate) fn yaml(bytes: &Bytes) -> Result<Decoded, ApiError> {
+/// Returns the value of a YAML text; keys that stand twice are told as the YAML reader tells them.
+///
+/// An empty text is an empty object.
+pub(crate) fn yaml(bytes: &Bytes) -> Result<Decoded, String> {
     // JSON is YAML, and most clients send it where YAML is allowed.
-    body::json(bytes).map_err(|e| refuse::bad(format!("error decoding YAML: {e}")))
+    if let Ok(decoded) = body::json(bytes)
+        && decoded.duplicates.is_empty()
+    {
+        return Ok(decoded);
+    }
+    let text = std::str::from_utf8(bytes).map_err(|e| format!("yaml: {e}"))?;
+    let mut documents = yaml::to_values(text)
+        .map_err(|e| format!("yaml: {e}"))?
+        .into_iter();
+    let value = documents
+        .next()
+        .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let twice = yaml::to_values_strict(text).err();
+    let duplicates = twice.map(|e| format!("line {}: {}", e.line, e.problem));
+    Ok(Decoded {
+        value,
+        duplicates: duplicates.into_iter().collect(),
+    })
+}
+
+/// Returns the object of an apply body, and warnings about keys that stand twice.
+pub(crate) fn applied(
+    bytes: &Bytes,
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), ApiError> {
+    let decoded = yaml(bytes).map_err(|e| {
+        refuse::bad(format!(
+            "error decoding patch: error converting YAML to JSON: {e}"
+        ))
+    })?;
+    let duplicates = decoded.duplicates;
+    if validation == FieldValidation::Strict && !duplicates.is_empty() {
+        let text = format!(
+            "error strict decoding patch: error converting YAML to JSON: yaml: unmarshal errors:\n  {}",
+            duplicates.join("\n  ")
+        );
+        return Err(refuse::bad(text));
+    }
+    let what = match &decoded.value {
+        Value::Object(_) => {
+            let warns = validation == FieldValidation::Warn;
+            return Ok((decoded.value, if warns { duplicates } else { Vec::new() }));
+        }
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::Null => "null",
+    };
+    Err(refuse::bad(format!(
+        "error decoding patch: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal \
+         {what} into Go value of type map[string]interface {{}}"
+    )))
 }
 
 /// Returns the object of a create or update body, checked against its kind's schema.
@@ -54,7 +110,7 @@ pub(crate) fn object(
     let decoded = value(call, bytes, kind.custom)?;
     let mut value = decoded.value;
     check_kind(kind, &mut value)?;
-    let warnings = check_fields(kind, &mut value, decoded.duplicates, validation)?;
+    let warnings = check_fields(kind, &mut value, (bytes, decoded.duplicates), validation)?;
     Ok(Object { value, warnings })
 }
 
@@ -62,33 +118,33 @@ pub(crate) fn object(
 pub(crate) fn check_fields(
     kind: &TypeInfo,
     value: &mut Value,
-    duplicates: Vec<String>,
+    (text, duplicates): (&[u8], Vec<String>),
     validation: FieldValidation,
 ) -> Result<Vec<String>, ApiError> {
-    let mut faults: Vec<String> = duplicates
+    let twice = duplicates.into_iter().map(|f| ("duplicate", f));
+    let unknown = schema::prune(&kind.schema, value)
         .into_iter()
-        .map(|f| format!("duplicate field {}", quote(&f)))
+        .map(|f| ("unknown", f));
+    let mut faults: Vec<(&str, String)> = twice.chain(unknown).collect();
+    if faults.len() > 1 {
+        // Upstream tells them in the order of the body.
+        let order = body::fields(text);
+        faults.sort_by_key(|(_, field)| order.iter().position(|f| f == field));
+    }
+    let faults: Vec<String> = faults
+        .iter()
+        .map(|(what, field)| format!("{what} field {}", quote(field)))
         .collect();
-    let unknown = schema::prune(&kind.schema, value);
-    faults.extend(
-        unknown
-            .into_iter()
-            .map(|f| format!("unknown field {}", quote(&f))),
-    );
     match validation {
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(faults),
         FieldValidation::Strict if faults.is_empty() => Ok(Vec::new()),
         FieldValidation::Strict => {
             let list = faults.join(", ");
-            let text = if kind.custom {
-                format!("strict decoding error: {list}")
-            } else {
-                let (kind, version) = (&kind.kind, &kind.version);
-                format!(
-                    "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {list}"
-                )
-            };
+            let (kind, version) = (&kind.kind, &kind.version);
+            let text = format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {list}"
+            );
             Err(refuse::bad(text))
         }
     }

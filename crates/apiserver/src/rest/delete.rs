@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::accept::{Offers, accept};
 use super::answer::{self, Answer};
 use super::call::Call;
+use super::definitions::{self, is_definition};
 use super::query::check_dry_run;
 use super::read::{self, Selection};
 use super::route::Target;
@@ -218,7 +219,13 @@ async fn delete_once(
     }
     let mut new = live.clone();
     let marking = Marking::of(kind, &live, options);
-    marking.apply(api, kind, &mut new);
+    if is_definition(kind) {
+        if meta_text(&live, "deletionTimestamp").is_empty() {
+            definitions::mark(api, &mut new);
+        }
+    } else {
+        marking.apply(api, &mut new);
+    }
     if strategy::is_finished(kind, &new) {
         if marking.is_plain() {
             // Nothing ever held it: the last state is the one that was there.
@@ -255,7 +262,7 @@ async fn delete_once(
         Ok(stored) => stored,
         Err(error) => return Ok(Err(error)),
     };
-    strategy::stored(api, kind);
+    Box::pin(strategy::stored(api, kind, name)).await;
     let marked = objects::served(kind, &stored);
     Ok(Ok(Deleted::Marked(marked)))
 }
@@ -267,7 +274,7 @@ async fn finish(
     shown: Deleted,
 ) -> Result<Deleted, StoreError> {
     let gone = api.store.submit(change).await?;
-    strategy::stored(api, kind);
+    Box::pin(strategy::stored(api, kind, gone.place().1)).await;
     Ok(match shown {
         Deleted::GoneShown(mut value) => {
             meta_mut(&mut value).insert(
@@ -365,7 +372,7 @@ impl Marking {
         !self.pod && !self.already && self.finalizers.is_empty() && !self.namespace
     }
 
-    fn apply(&self, api: &Api, kind: &TypeInfo, new: &mut Value) {
+    fn apply(&self, api: &Api, new: &mut Value) {
         if self.finalizers_change {
             let meta = meta_mut(new);
             if self.finalizers.is_empty() {
@@ -393,7 +400,6 @@ impl Marking {
         if self.namespace {
             new["status"]["phase"] = "Terminating".into();
         }
-        let _ = kind;
     }
 
     fn deadline(&self, api: &Api) -> String {

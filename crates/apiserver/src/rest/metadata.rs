@@ -56,8 +56,8 @@ fn name_rule(kind: &TypeInfo) -> NameRule {
     }
 }
 
-/// Returns what is wrong with the metadata of an object.
-pub(crate) fn validate(kind: &TypeInfo, object: &Value) -> Vec<FieldError> {
+/// Returns what is wrong with the metadata of an object; `old` is the stored one on an update.
+pub(crate) fn validate(kind: &TypeInfo, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let empty = Map::new();
     let meta = object
@@ -70,7 +70,40 @@ pub(crate) fn validate(kind: &TypeInfo, object: &Value) -> Vec<FieldError> {
     check_annotations(meta.get("annotations"), &mut errors);
     check_owners(meta.get("ownerReferences"), &mut errors);
     check_finalizers(kind, meta.get("finalizers"), &mut errors);
+    check_new_finalizers(object, old, &mut errors);
     errors
+}
+
+fn finalizers(object: &Value) -> Vec<&str> {
+    let list = object
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// An object that is being deleted can only lose finalizers.
+fn check_new_finalizers(object: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+    let Some(old) = old.filter(|old| old.pointer("/metadata/deletionTimestamp").is_some()) else {
+        return;
+    };
+    let before = finalizers(old);
+    let new: Vec<String> = finalizers(object)
+        .into_iter()
+        .filter(|f| !before.contains(f))
+        .map(quote)
+        .collect();
+    if !new.is_empty() {
+        let why =
+            "no new finalizers can be added if the object is being deleted, found new finalizers";
+        errors.push(FieldError {
+            field: "metadata.finalizers".to_owned(),
+            reason: "FieldValueForbidden",
+            message: format!("Forbidden: {why} []string{{{}}}", new.join(", ")),
+        });
+    }
 }
 
 fn invalid(field: &str, value: &str, why: &str) -> FieldError {
@@ -322,22 +355,12 @@ pub(crate) fn finalizer_warnings(
     if !kind.custom {
         return Vec::new();
     }
-    let names = |value: &Value| -> Vec<String> {
-        let list = value
-            .pointer("/metadata/finalizers")
-            .and_then(Value::as_array);
-        list.into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect()
-    };
-    let before = old.map(names).unwrap_or_default();
-    let new = names(object);
+    let before = old.map(finalizers).unwrap_or_default();
+    let new = finalizers(object);
     let odd = new.iter().filter(|name| {
         !name.contains('/')
             && !before.contains(name)
-            && !matches!(name.as_str(), "orphan" | "foregroundDeletion")
+            && !matches!(**name, "orphan" | "foregroundDeletion")
     });
     odd.map(|name| {
         format!(

@@ -8,7 +8,8 @@ mod answer;
 mod body;
 mod call;
 mod decode;
-mod delete;
+pub(crate) mod definitions;
+pub(crate) mod delete;
 mod discovery;
 mod metadata;
 mod pages;
@@ -18,7 +19,7 @@ mod refuse;
 mod route;
 mod scale;
 mod selector;
-mod strategy;
+pub(crate) mod strategy;
 mod verbs;
 mod watch;
 mod write;
@@ -33,7 +34,7 @@ use http::{Method, Request, Response};
 use serde_json::json;
 
 use crate::api::Api;
-use crate::error::{ApiError, CONTINUE};
+use crate::error::ApiError;
 use crate::identity::Identity;
 use crate::kinds::TypeInfo;
 use crate::openapi;
@@ -154,9 +155,12 @@ async fn resource(
             Ok(Answer::text(404, NOT_FOUND))
         };
     };
-    if !kind.namespaced && !target.namespace.is_empty()
-        || kind.namespaced && target.namespace.is_empty() && !target.name.is_empty()
-    {
+    let misplaced = !kind.namespaced && !target.namespace.is_empty()
+        || kind.namespaced && target.namespace.is_empty() && !target.name.is_empty();
+    if misplaced && kind.custom {
+        return Ok(Answer::text(404, NOT_FOUND));
+    }
+    if misplaced {
         return Err(refuse::unserved());
     }
     let bytes = match call.method {

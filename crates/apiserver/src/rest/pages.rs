@@ -3,11 +3,16 @@
 //! Pure. The form is upstream's: base64 of `{"v":"meta.k8s.io/v1","rv":N,"start":"key\0"}`.
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet::URL_SAFE;
+use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::refuse;
 use crate::error::ApiError;
+
+/// Base64 as Go reads it: bits beyond the last byte are ignored.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 
 /// A place in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +37,7 @@ impl Token {
     /// Returns the token's text.
     pub(crate) fn encode(&self) -> String {
         let json = serde_json::to_vec(self).expect("because a token has a JSON form");
-        URL_SAFE_NO_PAD.encode(json)
+        BASE64.encode(json)
     }
 
     /// Returns the token of a text; 400 when it is none.
@@ -42,7 +47,7 @@ impl Token {
                 "invalid continue token: continue key is not valid: {why}"
             ))
         };
-        let bytes = URL_SAFE_NO_PAD
+        let bytes = BASE64
             .decode(text.trim_end_matches('='))
             .map_err(|e| wrong(e.to_string()))?;
         let token: Self = serde_json::from_slice(&bytes).map_err(|_| {

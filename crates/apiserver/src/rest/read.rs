@@ -15,7 +15,7 @@ use super::route::Target;
 use super::selector::{Fields, Labels};
 use super::{refuse, watch};
 use crate::api::Api;
-use crate::error::ApiError;
+use crate::error::{ApiError, CONTINUE};
 use crate::kinds::TypeInfo;
 use crate::objects;
 use crate::store::{Entry, Key, Scope, Snapshot};
@@ -185,7 +185,7 @@ fn continue_expired(token: &Token) -> ApiError {
     };
     error
         .details
-        .insert(super::CONTINUE.to_owned(), json!(next.encode()));
+        .insert(CONTINUE.to_owned(), json!(next.encode()));
     error
 }
 
@@ -271,12 +271,18 @@ fn render(api: &Api, kind: &Arc<TypeInfo>, page: &Page, wanted: Accept, call: &C
                 .collect();
             let mut table =
                 table::render(kind, &items, meta, answer::include(&call.query), api.now());
-            table["apiVersion"] = format!("meta.k8s.io/{version}").into();
+            answer::at_version(&mut table, version);
             Answer::json(200, &table)
         }
         Shape::Partial(version) => {
             let partial = |e: &Arc<Entry>| objects::partial(&e.value(), version);
             let items: Vec<Value> = page.entries.iter().map(partial).collect();
+            // Upstream writes a list without items as null here, and as [] everywhere else.
+            let items = if items.is_empty() {
+                Value::Null
+            } else {
+                Value::Array(items)
+            };
             let list = json!({
                 "kind": "PartialObjectMetadataList", "apiVersion": format!("meta.k8s.io/{version}"),
                 "metadata": meta, "items": items,

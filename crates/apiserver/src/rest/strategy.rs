@@ -4,12 +4,12 @@
 
 use serde_json::{Value, json};
 
+use super::definitions::{self, is_definition};
 use super::metadata;
-use crate::api::{Api, DEFINITIONS};
-use crate::crd;
+use crate::api::Api;
 use crate::error::{ApiError, FieldError};
 use crate::kinds::TypeInfo;
-use crate::objects::{self, meta_mut, meta_text};
+use crate::objects::{meta_mut, meta_text};
 
 /// Namespaces that cannot be deleted.
 pub(crate) const PROTECTED_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
@@ -21,14 +21,16 @@ pub(crate) fn is_namespace(kind: &TypeInfo) -> bool {
     kind.group.is_empty() && kind.plural == "namespaces"
 }
 
-/// Returns whether a kind is CustomResourceDefinition.
-pub(crate) fn is_definition(kind: &TypeInfo) -> bool {
-    kind.group == "apiextensions.k8s.io" && kind.plural == "customresourcedefinitions"
-}
-
 /// Returns whether a new object's status is dropped.
 pub(crate) fn drops_status(kind: &TypeInfo) -> bool {
     kind.has_status && !(kind.group.is_empty() && kind.plural == "nodes")
+}
+
+/// Completes an object with the defaults that its kind's rules give beside the schema's.
+pub(crate) fn complete(api: &Api, kind: &TypeInfo, object: &mut Value, old: Option<&Value>) {
+    if is_definition(kind) {
+        definitions::complete(api, object, old);
+    }
 }
 
 /// Returns whether a PUT to an object that is not there creates it.
@@ -170,16 +172,19 @@ pub(crate) fn accept(
     old: Option<&Value>,
 ) -> Result<(), Vec<FieldError>> {
     if is_definition(kind) {
-        crd::accept(object, old, &api.timestamp())
+        definitions::check(api, object, old)
     } else {
         Ok(())
     }
 }
 
 /// Lets what follows from a stored change take effect.
-pub(crate) fn stored(api: &Api, kind: &TypeInfo) {
-    if *objects::resource(kind) == *DEFINITIONS {
-        api.reload();
+pub(crate) async fn stored(api: &Api, kind: &TypeInfo, name: &str) {
+    if is_definition(kind) {
+        definitions::establish(api, kind, name).await;
+        definitions::clean_up(api, name).await;
+    } else if kind.custom {
+        definitions::instance_changed(api, kind).await;
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::accept::{Offers, accept};
 use super::answer::{self, Answer};
 use super::call::Call;
-use super::query::{FieldValidation, WriteOptions};
+use super::query::{FieldValidation, WriteOptions, quote};
 use super::route::Target;
 use super::write::{self, PATCH_ATTEMPTS, Writing, Written};
 use super::{body, decode, refuse, strategy};
@@ -199,8 +199,8 @@ fn decode_patch(
     }
     check_patch_options(options, apply)?;
     if apply {
-        let decoded = decode::yaml(bytes)?;
-        return Ok((Patch::Apply(decoded.value), Vec::new()));
+        let (applied, warnings) = decode::applied(bytes, options.field_validation)?;
+        return Ok((Patch::Apply(applied), warnings));
     }
     let decoded =
         body::json(bytes).map_err(|e| refuse::bad(format!("error decoding patch: {e}")))?;
@@ -260,12 +260,18 @@ async fn apply_once(
         return Err(refuse::missing(kind, &writing.name));
     }
     let live = entry.as_ref().map(|e| objects::served(kind, e));
-    let mut applied = applied.clone();
-    place_apply(writing, &mut applied)?;
+    if live.is_none() && applied.get("kind").is_some() && meta_text(applied, "name").is_empty() {
+        let text = format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            writing.name
+        );
+        return Err(refuse::bad(text));
+    }
+    check_apply_place(writing, applied)?;
     let served = api.served();
     let outcome = apply::apply(Apply {
         live: live.as_ref(),
-        applied,
+        applied: applied.clone(),
         manager: &writing.manager,
         force,
         subresource: &writing.subresource,
@@ -281,8 +287,8 @@ async fn apply_once(
     }
 }
 
-/// Puts the name and namespace of the path into an apply body; 400 where it has others.
-fn place_apply(writing: &Writing, applied: &mut Value) -> Result<(), ApiError> {
+/// Checks the name and namespace of an apply body against the path's.
+fn check_apply_place(writing: &Writing, applied: &Value) -> Result<(), ApiError> {
     if !applied.is_object() {
         return Ok(());
     }
@@ -298,16 +304,6 @@ fn place_apply(writing: &Writing, applied: &mut Value) -> Result<(), ApiError> {
         let text =
             "the namespace of the provided object does not match the namespace sent on the request";
         return Err(refuse::bad(text));
-    }
-    if applied.get("metadata").is_none_or(Value::is_object) {
-        let namespaced = writing.kind.namespaced;
-        let meta = meta_mut(applied);
-        meta.insert("name".to_owned(), writing.name.clone().into());
-        if namespaced {
-            meta.insert("namespace".to_owned(), writing.namespace.clone().into());
-        } else {
-            meta.remove("namespace");
-        }
     }
     Ok(())
 }
@@ -331,6 +327,7 @@ async fn patch_once(
         Patch::Strategic(patch) => patch::strategic_merge(&live, patch, &kind.schema)?,
         Patch::Apply(_) => unreachable!("because applies take another way"),
     };
+    let patched = new.clone();
     let unknown = schema::prune(&kind.schema, &mut new);
     let faults: Vec<String> = unknown
         .iter()
@@ -338,8 +335,7 @@ async fn patch_once(
         .collect();
     match validation {
         FieldValidation::Strict if !faults.is_empty() => {
-            let text = format!("strict decoding error: {}", faults.join(", "));
-            return Err(refuse::bad(text));
+            return Err(strict_patch(patch, &patched, &faults));
         }
         FieldValidation::Warn => {
             for fault in faults {
@@ -351,4 +347,41 @@ async fn patch_once(
         _ => {}
     }
     write::update(api, writing, &entry, &live, new).await
+}
+
+/// Returns the refusal of a patch that strictly must not bring unknown fields.
+fn strict_patch(patch: &Patch, patched: &Value, faults: &[String]) -> ApiError {
+    let shown = match patch {
+        Patch::Strategic(patch) => go_text(patch),
+        _ => patched.to_string(),
+    };
+    let error = FieldError {
+        field: "patch".to_owned(),
+        reason: "FieldValueInvalid",
+        message: format!(
+            "Invalid value: {}: strict decoding error: {}",
+            quote(&shown),
+            faults.join(", ")
+        ),
+    };
+    refuse::invalid_as("", "", "", &[error])
+}
+
+/// Returns a value as Go prints maps and slices.
+fn go_text(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let fields = map.iter().map(|(k, v)| format!("{k}:{}", go_text(v)));
+            format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
+        }
+        Value::Array(items) => {
+            format!(
+                "[{}]",
+                items.iter().map(go_text).collect::<Vec<_>>().join(" ")
+            )
+        }
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".to_owned(),
+        other => other.to_string(),
+    }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::accept::Shape;
-use super::answer::{Answer, JSON};
+use super::answer::{self, Answer, JSON};
 use super::query::ListOptions;
 use super::read::{Selection, bad_revision};
 use super::refuse;
@@ -284,7 +284,7 @@ impl Stream {
         let now = Clock::now(&*self.api.clock);
         let mut table = table::render(&self.selection.kind, items, meta, self.view.include, now);
         if let Shape::Table(version) = self.view.shape {
-            table["apiVersion"] = format!("meta.k8s.io/{version}").into();
+            answer::at_version(&mut table, version);
         }
         // The columns go out once: they do not change while the stream lasts.
         if self.columns_sent {

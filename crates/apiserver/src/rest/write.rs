@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::query::quote;
-use super::{metadata, refuse, strategy};
+use super::{definitions, metadata, refuse, strategy};
 use crate::api::Api;
 use crate::apply::{self, Update};
 use crate::error::{ApiError, FieldError};
@@ -124,6 +124,7 @@ async fn create_once(api: &Api, writing: &Writing, mut object: Value) -> Result<
     if !kind.custom {
         builtin::apply_defaults(kind, &mut object, None);
     }
+    strategy::complete(api, kind, &mut object, None);
     if !writing.applied {
         writing.track(api, None, &mut object);
     }
@@ -132,6 +133,7 @@ async fn create_once(api: &Api, writing: &Writing, mut object: Value) -> Result<
     }
     strategy::prepare_create(api, kind, &mut object)?;
     check_namespace(api, writing)?;
+    definitions::check_create(api, kind, &writing.name)?;
     strategy::warn(kind, &object, None, &mut warnings);
     validate(writing, &object, None)?;
     strategy::accept(api, kind, &mut object, None)
@@ -176,14 +178,7 @@ async fn store_new(
     warnings: Vec<String>,
 ) -> Result<Written, ApiError> {
     let kind = &writing.kind;
-    let mut key = writing.key();
-    if key.path.is_empty() || writing.name.is_empty() {
-        key = Key::new(
-            objects::resource(kind),
-            &writing.namespace,
-            meta_text(&object, "name"),
-        );
-    }
+    let key = writing.key();
     if writing.dry_run {
         if api.store.get(&key).is_some() {
             return Err(refuse::exists(kind, &writing.name));
@@ -217,7 +212,7 @@ pub(crate) async fn submit(
 ) -> Result<Arc<Entry>, ApiError> {
     let stored = api.store.submit(change).await;
     let entry = stored.map_err(|e| refuse::store(&writing.kind, &writing.name, &e))?;
-    strategy::stored(api, &writing.kind);
+    strategy::stored(api, &writing.kind, &writing.name).await;
     Ok(entry)
 }
 
@@ -277,7 +272,7 @@ fn check_namespace(api: &Api, writing: &Writing) -> Result<(), ApiError> {
 
 fn validate(writing: &Writing, object: &Value, old: Option<&Value>) -> Result<(), ApiError> {
     let kind = &writing.kind;
-    let mut errors = metadata::validate(kind, object);
+    let mut errors = metadata::validate(kind, object, old);
     if kind.custom {
         errors.extend(schema::validate(&kind.schema, object, old));
     } else {
@@ -314,6 +309,7 @@ pub(crate) async fn update(
     } else {
         builtin::apply_defaults(kind, &mut new, Some(live));
     }
+    strategy::complete(api, kind, &mut new, Some(live));
     if !writing.applied {
         writing.track(api, Some(live), &mut new);
     }
@@ -329,7 +325,9 @@ pub(crate) async fn update(
     if strategy::is_finished(kind, &new) {
         return remove(api, writing, live_entry, new, warnings).await;
     }
-    if writing.dry_run || new == *live {
+    let object = objects::stored(kind, new.clone());
+    // What is read can hold defaults that were never stored; only stored objects are compared.
+    if writing.dry_run || object == live_entry.value() {
         return Ok(Written {
             value: new,
             created: false,
@@ -339,7 +337,7 @@ pub(crate) async fn update(
     let change = Change {
         key: writing.key(),
         expected: Some(live_entry.revision),
-        object: objects::stored(kind, new),
+        object,
         remove: false,
     };
     let entry = submit(api, writing, change).await?;
@@ -377,7 +375,7 @@ async fn remove(
 fn check_identity(writing: &Writing, live: &Value, new: &Value) -> Result<(), ApiError> {
     let kind = &writing.kind;
     let name = meta_text(new, "name");
-    if name != writing.name {
+    if name != writing.name && !(writing.applied && name.is_empty()) {
         let text = format!(
             "the name of the object ({name}) does not match the name on the URL ({})",
             writing.name
@@ -429,7 +427,8 @@ fn check_revision(writing: &Writing, live: &Value, revision: &str) -> Result<(),
         ));
     }
     if revision.parse::<u64>().is_err() {
-        return Err(ApiError::new(500, "", super::read::bad_revision(revision)));
+        let text = format!("strconv.ParseUint: parsing {revision:?}: invalid syntax");
+        return Err(ApiError::new(500, "", text));
     }
     if revision != meta_text(live, "resourceVersion") {
         return Err(refuse::modified(kind, &writing.name));
