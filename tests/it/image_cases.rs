@@ -12,6 +12,8 @@ use serde_json::Value;
 use towpath::duration::Duration;
 use towpath::image::{self, Identifier, Reference, Repository, Scheme};
 use towpath::pattern::Pattern;
+use towpath::policy::{self, Choice, Filter, Policy};
+use towpath::version::{self, Constraint, Version};
 
 /// Returns the folders that hold tables, our own first.
 fn folders() -> Vec<PathBuf> {
@@ -215,4 +217,164 @@ fn patterns_match_and_expand_as_in_go() {
         let expanded = pattern.expand(text(row, "template"), &found);
         same("expanded", expanded.as_str(), text(row, "expanded"))
     });
+}
+
+#[test]
+fn constraints_admit_what_masterminds_semver_admits() {
+    run_table("semver-constraints.jsonl", |row| {
+        let constraint = Constraint::parse(text(row, "constraint"));
+        let version = Version::parse(text(row, "version"));
+        let tag = Version::parse_tag(text(row, "version"));
+        same("parses", constraint.is_ok(), row["parses"] == true)?;
+        same(
+            "version_parses",
+            version.is_ok(),
+            row["version_parses"] == true,
+        )?;
+        same("tag_parses", tag.is_ok(), row["tag_parses"] == true)?;
+        match (constraint, version) {
+            (Ok(constraint), Ok(version)) => {
+                let admits = constraint.admits(&version);
+                same("satisfied", admits, row["satisfied"] == true)
+            }
+            (constraint, version) => {
+                let error = constraint.err().map(|error| error.to_string());
+                same(
+                    "constraint_error",
+                    error.as_deref(),
+                    row["constraint_error"].as_str(),
+                )?;
+                let error = version.err().map(|error| error.to_string());
+                same(
+                    "version_error",
+                    error.as_deref(),
+                    row["version_error"].as_str(),
+                )
+            }
+        }
+    });
+}
+
+#[test]
+fn versions_compare_by_precedence() {
+    run_table("semver-compare.jsonl", |row| {
+        let version = |field| Version::parse(text(row, field));
+        match (version("a"), version("b")) {
+            (Ok(a), Ok(b)) => {
+                let order = a.cmp_precedence(&b) as i64;
+                same("cmp", Some(order), row["cmp"].as_i64())
+            }
+            (a, b) => same(
+                "error",
+                Some(format!("{a:?} {b:?}").as_str()),
+                row["error"].as_str(),
+            ),
+        }
+    });
+}
+
+#[test]
+fn tags_are_sorted_newest_first() {
+    run_table("semver-order.jsonl", |row| {
+        let constraint = row["constraint"]
+            .as_str()
+            .map(|text| Constraint::parse(text).unwrap());
+        let tags = row["in"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str);
+        let sorted = version::newest_first(tags, constraint.as_ref());
+        let sorted: Vec<_> = sorted.iter().map(Version::as_str).collect();
+        same("out", serde_json::json!(sorted), row["out"].clone())
+    });
+}
+
+fn choice(policy: &Value) -> Result<Choice, policy::Error> {
+    let member = |name| policy[name].as_str().map(str::to_owned);
+    if let Some(range) = member("semver") {
+        return Ok(Choice::SemVer { range });
+    }
+    if let Some(order) = member("alphabetical") {
+        return Ok(Choice::Alphabetical { order });
+    }
+    let order = member("numerical").ok_or(policy::Error::NoChoice)?;
+    Ok(Choice::Numerical { order })
+}
+
+#[test]
+fn policies_choose_as_flux_does() {
+    run_table("policy.jsonl", |row| {
+        let filter = row["filterTags"].as_object().map(|_| Filter {
+            pattern: text(&row["filterTags"], "pattern").to_owned(),
+            extract: text(&row["filterTags"], "extract").to_owned(),
+        });
+        let tags = row["tags"].as_array().unwrap();
+        let tags: Vec<&str> = tags.iter().filter_map(Value::as_str).collect();
+        let policy =
+            choice(&row["policy"]).and_then(|choice| Policy::new(&choice, filter.as_ref()));
+        let selection = policy.and_then(|policy| {
+            let selection = policy.choose(tags.iter().copied());
+            let explanation = policy.explain(tags.iter().copied());
+            assert_eq!(
+                selection, explanation.selection,
+                "explain chooses what choose chooses"
+            );
+            if let Some(want) = row["candidates"].as_object() {
+                let values = explanation.verdicts.iter().filter_map(|verdict| {
+                    let stands = !matches!(verdict.outcome, policy::Outcome::SameValue { .. });
+                    Some((verdict.value.clone()?, Value::from(verdict.tag.as_str())))
+                        .filter(|_| stands)
+                });
+                assert_eq!(&values.collect::<serde_json::Map<_, _>>(), want, "{row}");
+            }
+            selection
+        });
+        match selection {
+            Ok(selection) => {
+                // Numbers that one float stands for are compared digit by digit.
+                let want = match row["want_exact_decimal"].as_str() {
+                    Some(exact) => exact,
+                    None => text(row, "want"),
+                };
+                same("want", selection.tag.as_str(), want)
+            }
+            Err(error) => {
+                same("stalled", error.is_invalid_policy(), row["stalled"] == true)?;
+                same("error", error.to_string().as_str(), text(row, "error"))
+            }
+        }
+    });
+}
+
+/// Every policy that is shipped stands beside its table and passes it.
+#[test]
+fn shipped_policies_pass_their_tables() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
+    let mut n_policies = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !name.ends_with(".yaml") || name.ends_with(".test.yaml") {
+            continue;
+        }
+        n_policies += 1;
+        let table = path.with_extension("test.yaml");
+        let outcomes = policy::table::run(&read(&path), &read(&table))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!outcomes.is_empty(), "{name} has no cases");
+        println!("{name}: {} cases", outcomes.len());
+        for outcome in outcomes {
+            assert!(
+                outcome.passes(),
+                "{name}, {}: {:#?}",
+                outcome.name,
+                outcome.differences
+            );
+        }
+    }
+    assert_eq!(n_policies, 5);
 }
