@@ -3,15 +3,23 @@
 //! An object comes in as JSON with its row; it is completed as Kubernetes completes it, or what is
 //! wrong with it goes out. Pure: nothing is allocated here and no other object is read.
 
-use serde_json::Value;
+mod decode;
+mod defaults;
+mod events;
+mod fields;
+mod immutable;
+mod jobs;
+mod networking;
+mod normal;
+mod pods;
+mod quantity;
+mod services;
+mod validate;
+mod validate_network;
+mod validate_pods;
 
-use crate::error::FieldError;
-use crate::kinds::TypeInfo;
-
-/// Puts in the defaults of a built-in kind; `old` is the stored object on an update.
-pub fn apply_defaults(_kind: &TypeInfo, _value: &mut Value, _old: Option<&Value>) {}
-
-/// Returns what is wrong with an object of a built-in kind; `old` is the stored object.
-pub fn validate(_kind: &TypeInfo, _value: &Value, _old: Option<&Value>) -> Vec<FieldError> {
-    Vec::new()
-}
+pub use decode::decode;
+pub use defaults::apply_defaults;
+pub use events::{from_core_event, to_core_event};
+pub use quantity::canonical_quantity;
+pub use validate::validate;

@@ -7,6 +7,7 @@ mod columns;
 mod json_path;
 mod others;
 mod render;
+mod storage;
 mod workloads;
 
 pub use age::human_duration;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::age;
 use super::json_path::JsonPath;
-use super::{others, workloads};
+use super::{others, storage, workloads};
 use crate::kinds::{Column, TypeInfo, describe};
 
 /// What a row carries beside its cells.
@@ -102,6 +102,7 @@ fn carried(item: &Value, include: Include) -> Value {
 fn builtin_cells(kind: &TypeInfo, item: &Value, now: DateTime<Utc>) -> Vec<Value> {
     workloads::cells(&kind.group, &kind.kind, item, now)
         .or_else(|| others::cells(&kind.kind, item, now))
+        .or_else(|| storage::cells(&kind.kind, item, now))
         .unwrap_or_else(|| {
             let created = &item["metadata"]["creationTimestamp"];
             vec![

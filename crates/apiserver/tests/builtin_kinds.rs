@@ -1,0 +1,164 @@
+//! Cases of built-in kinds: what a created object holds, what is refused, what cannot change.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it must not go on")]
+
+use std::path::Path;
+
+use apiserver::{builtin, error::FieldError, kinds, kinds::TypeInfo};
+use serde_json::{Value, json};
+
+const UID: &str = "00000000-0000-4000-8000-000000000001";
+
+fn data(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("testdata")
+        .join(name);
+    let text = std::fs::read_to_string(&path).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn row(object: &Value) -> TypeInfo {
+    let rows = kinds::builtin();
+    let found = rows.into_iter().find(|row| {
+        object["kind"] == row.kind.as_str() && object["apiVersion"] == row.api_version().as_str()
+    });
+    found.unwrap_or_else(|| panic!("{} is not served", object["kind"]))
+}
+
+/// Completes an object as a create does, but for what is allocated.
+fn create(object: &Value) -> (TypeInfo, Value) {
+    let kind = row(object);
+    let mut object = object.clone();
+    object["metadata"]["uid"] = UID.into();
+    object["metadata"]["creationTimestamp"] = "2026-01-02T03:04:05Z".into();
+    if kind.has_status {
+        object.as_object_mut().unwrap().remove("status");
+    }
+    builtin::apply_defaults(&kind, &mut object, None);
+    (kind, object)
+}
+
+fn causes(found: &[FieldError]) -> Vec<[String; 3]> {
+    let mut causes: Vec<[String; 3]> = found
+        .iter()
+        .map(|it| [it.field.clone(), it.reason.to_owned(), it.message.clone()])
+        .collect();
+    causes.sort();
+    causes
+}
+
+#[test]
+fn created_objects_hold_what_was_recorded() {
+    let mut wrong = Vec::new();
+    for case in data("builtin/created.json").as_array().unwrap() {
+        let (kind, mut object) = create(&case["object"]);
+        assert_eq!(
+            builtin::validate(&kind, &object, None),
+            [],
+            "{}",
+            case["name"]
+        );
+        for field in ["uid", "creationTimestamp"] {
+            object["metadata"].as_object_mut().unwrap().remove(field);
+        }
+        if object != case["want"] {
+            wrong.push(format!(
+                "{}\n got {object}\nwant {}",
+                case["name"], case["want"]
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn wrong_objects_are_refused_with_the_recorded_texts() {
+    for case in data("builtin/refused.json").as_array().unwrap() {
+        let (kind, object) = create(&case["object"]);
+        let mut want: Vec<[String; 3]> = serde_json::from_value(case["errors"].clone()).unwrap();
+        want.sort();
+        let found = builtin::validate(&kind, &object, None);
+        assert_eq!(causes(&found), want, "{}", case["name"]);
+    }
+}
+
+#[test]
+fn completing_an_object_twice_changes_nothing() {
+    for case in data("builtin/created.json").as_array().unwrap() {
+        let (kind, object) = create(&case["object"]);
+        let mut again = object.clone();
+        builtin::apply_defaults(&kind, &mut again, Some(&object));
+        assert_eq!(again, object, "{}", case["name"]);
+        assert_eq!(
+            builtin::validate(&kind, &again, Some(&object)),
+            [],
+            "{}",
+            case["name"]
+        );
+    }
+}
+
+#[test]
+fn what_cannot_change_is_refused_with_the_word_immutable() {
+    let cases = [
+        (
+            "Deployment",
+            "/spec/selector/matchLabels/app",
+            json!("z"),
+            "spec.selector",
+        ),
+        (
+            "StatefulSet",
+            "/spec/serviceName",
+            json!("z"),
+            "spec.serviceName",
+        ),
+        (
+            "Job",
+            "/spec/template/spec/containers/0/image",
+            json!("z"),
+            "spec.template",
+        ),
+        ("Secret", "/type", json!("z"), "type"),
+        ("RoleBinding", "/roleRef/name", json!("z"), "roleRef"),
+        (
+            "PersistentVolumeClaim",
+            "/spec/accessModes/0",
+            json!("ReadWriteMany"),
+            "spec",
+        ),
+    ];
+    let created = data("builtin/created.json");
+    for (kind, pointer, value, field) in cases {
+        let case = created
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|it| it["object"]["kind"] == kind && it["want"].pointer(pointer).is_some());
+        let (row, old) = create(&case.unwrap()["object"]);
+        let mut new = old.clone();
+        *new.pointer_mut(pointer).unwrap() = value;
+        let found = builtin::validate(&row, &new, Some(&old));
+        let cause = found.iter().find(|it| it.field == field);
+        let cause = cause.unwrap_or_else(|| panic!("{kind}: {found:?}"));
+        assert!(
+            cause.message.contains("immutable"),
+            "{kind}: {}",
+            cause.message
+        );
+    }
+}
+
+#[test]
+fn an_immutable_config_map_keeps_its_data() {
+    let kind = row(&json!({ "kind": "ConfigMap", "apiVersion": "v1" }));
+    let old = json!({ "data": { "x": "1" }, "immutable": true });
+    let new = json!({ "data": { "x": "2" }, "immutable": true });
+    let found = builtin::validate(&kind, &new, Some(&old));
+    assert_eq!(
+        found[0].message,
+        "Forbidden: field is immutable when `immutable` is set"
+    );
+    let found = builtin::validate(&kind, &json!({ "data": { "x": "1" } }), Some(&old));
+    assert_eq!(found[0].field, "immutable");
+}
