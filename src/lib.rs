@@ -1,7 +1,7 @@
 //! Towpath: image automation and GitOps in one binary.
 //!
 //! ```text
-//! DOORS    cli
+//! DOORS    cli          serve
 //! MILL     controllers  one file per kind: decide -> act -> report
 //!          reconcile    the loop: watches, status, events, finalizers, retries
 //! RIVER    registry > tags > policy > update > git > source > kustomize > apply
@@ -76,6 +76,9 @@ pub mod reconcile;
 pub mod controllers;
 
 // DOORS: what people touch.
+
+/// Everything together, running.
+pub mod serve;
 
 /// The command line.
 pub mod cli;

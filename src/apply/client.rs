@@ -65,6 +65,7 @@ impl Fingerprint {
 /// One cluster: its client and what is known of it. Share it between passes.
 pub struct Cluster {
     client: Client,
+    manager: &'static str,
     served: Mutex<HashMap<(String, String, String), Served>>,
     known: Mutex<HashMap<ObjectRef, Known>>,
 }
@@ -79,12 +80,32 @@ pub(super) enum Write {
 }
 
 impl Cluster {
-    /// Returns a cluster of which nothing is known yet.
+    /// Returns a cluster of which nothing is known yet; what is applied is Flux's, by its manager.
     pub fn new(client: Client) -> Self {
+        Self::with_manager(client, FIELD_MANAGER)
+    }
+
+    /// Returns a cluster on which another field manager applies.
+    pub fn with_manager(client: Client, manager: &'static str) -> Self {
         Self {
             client,
+            manager,
             served: Mutex::default(),
             known: Mutex::default(),
+        }
+    }
+
+    /// Whether the fields of kubectl and older tools are taken over: only where Flux's manager applies.
+    pub(super) fn takes_over(&self) -> bool {
+        self.manager == FIELD_MANAGER
+    }
+
+    /// Returns the live object, or nothing where it or its kind is not there. Fails when the server
+    /// cannot be asked.
+    pub async fn read(&self, object: &ObjectRef) -> Result<Option<Value>, Error> {
+        match self.get(object).await {
+            Err(Error::NoMatch { .. }) => Ok(None),
+            read => read,
         }
     }
 
@@ -149,7 +170,7 @@ impl Cluster {
         write: Write,
     ) -> Result<Value, ApplyError> {
         let served = self.served(object).await?;
-        let mut params = PatchParams::apply(FIELD_MANAGER).force();
+        let mut params = PatchParams::apply(self.manager).force();
         params.dry_run = write == Write::DryRun;
         let request = requests(&served, object)
             .patch(&object.name, &params, &Patch::Apply(manifest))
@@ -167,7 +188,7 @@ impl Cluster {
         let patch: json_patch::Patch =
             serde_json::from_value(patch).expect("because clean-up builds well-formed operations");
         let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.into()),
+            field_manager: Some(self.manager.into()),
             ..Default::default()
         };
         let request = requests(&served, object)

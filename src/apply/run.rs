@@ -131,7 +131,7 @@ async fn judge(
         return verdict(Action::Created, manifest);
     };
     let cleaned = match cleanup::cleanup(&live) {
-        Some(patch) if !control::is_merged(&manifest, &live) => {
+        Some(patch) if cluster.takes_over() && !control::is_merged(&manifest, &live) => {
             cluster.json_patch(&object, patch).await?;
             true
         }

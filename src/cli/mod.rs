@@ -9,6 +9,7 @@ pub mod demo;
 mod hint;
 mod output;
 mod progress;
+mod run;
 mod signals;
 
 use std::process::ExitCode;
@@ -41,6 +42,7 @@ pub struct Arguments {
 enum Command {
     Apiserver(apiserver::Arguments),
     Completion(completion::Arguments),
+    Run(run::Arguments),
 }
 
 /// Parses the process' arguments, runs the command and returns the exit code.
@@ -62,7 +64,7 @@ pub fn main() -> ExitCode {
     };
     // The first thing, since everything that speaks TLS asks for it.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let result = runtime.block_on(run(arguments.command));
+    let result = runtime.block_on(dispatch(arguments.command));
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result.unwrap_or_else(|error| {
         if is_closed_pipe(&error) {
@@ -73,9 +75,10 @@ pub fn main() -> ExitCode {
     })
 }
 
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
+async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Apiserver(arguments) => apiserver::run(arguments).await,
+        Command::Run(arguments) => run::run(arguments).await,
         Command::Completion(arguments) => completion::run(&arguments),
     }
 }

@@ -1,0 +1,55 @@
+//! `towpath run`: all controllers, on the embedded API or on a cluster.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::cli::hint::Hint;
+use crate::cli::signals;
+use crate::serve;
+
+/// Runs all controllers until it is told to stop: on the embedded API, or on your cluster.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The folder that keeps everything; $XDG_DATA_HOME/towpath by default.
+    #[arg(long, value_name = "DIR", env = "TOWPATH_DATA")]
+    data: Option<PathBuf>,
+    /// Your cluster; without it, the embedded API serves, with its kubeconfig in DIR/kubeconfig.
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Manifests, or folders of them, that are applied at each start.
+    #[arg(short, long = "filename", value_name = "FILE|DIR")]
+    files: Vec<PathBuf>,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let shutdown = signals::shutdown()?;
+    let data = match arguments.data {
+        Some(data) => data,
+        None => data_home().hint("name a folder with --data DIR")?,
+    };
+    let options = serve::Options {
+        data: data.clone(),
+        kubeconfig: arguments.kubeconfig,
+        files: arguments.files,
+    };
+    let running = serve::start(options, shutdown).await?;
+    eprintln!(
+        "Serving {}, data in {}.",
+        running.description(),
+        data.display()
+    );
+    running.ended().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn data_home() -> anyhow::Result<PathBuf> {
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
+    let home = absolute("XDG_DATA_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+        .ok_or_else(|| anyhow::anyhow!("neither $XDG_DATA_HOME nor $HOME is set"))?;
+    Ok(home.join("towpath"))
+}
