@@ -56,6 +56,24 @@ impl Served {
             .find(|row| row.version == version)
     }
 
+    /// Returns the resource of a kind, as `apiVersion` and `kind` name it.
+    pub fn find_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<TypeInfo>> {
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        self.rows
+            .iter()
+            .find(|r| r.kind == kind && r.group == group && r.version == version)
+    }
+
+    /// Returns a row by the name under which its objects are stored: `group/plural`.
+    pub fn stored_as(&self, resource: &str) -> Option<&Arc<TypeInfo>> {
+        let (group, plural) = resource.split_once('/')?;
+        let versions = self.versions(group, plural);
+        versions
+            .iter()
+            .find(|r| r.version == r.storage_version)
+            .or(versions.first())
+    }
+
     /// Returns whether a group is served.
     pub fn has_group(&self, group: &str) -> bool {
         self.rows.iter().any(|row| row.group == group)

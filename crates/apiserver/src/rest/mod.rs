@@ -22,7 +22,7 @@ mod selector;
 pub(crate) mod strategy;
 mod verbs;
 mod watch;
-mod write;
+pub(crate) mod write;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ pub use backend::{Backend, BackendError, Loaded};
 pub use memory::MemoryBackend;
 pub use redb::RedbBackend;
 pub use sequencer::Store;
-pub use state::{Scope, Snapshot, Subscription, TooOld};
+pub use state::{Everything, Scope, Snapshot, Subscription, TooOld};
 
 /// The largest object that is stored.
 pub const OBJECT_BYTES_MAX: usize = 1_572_864;
@@ -36,6 +36,8 @@ pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const HISTORY_SECONDS_MIN: i64 = 300;
 /// How many changes may wait for one watcher before its stream is ended.
 pub const WATCH_BUFFER_EVENTS: usize = 4_096;
+/// How many changes may wait for one follower of everything before it has to begin again.
+pub const FOLLOWER_BUFFER_EVENTS: usize = 65_536;
 /// How many changes one batch writes at most.
 pub const BATCH_CHANGES_MAX: usize = 512;
 

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{oneshot, watch};
 
 use super::backend::{Backend, BackendError};
-use super::state::{Scope, Snapshot, State, Subscription, TooOld};
+use super::state::{Everything, Scope, Snapshot, State, Subscription, TooOld};
 use super::{BATCH_CHANGES_MAX, Change, Entry, Event, Key, OBJECT_BYTES_MAX, StoreError};
 use crate::clock::Clock;
 
@@ -107,6 +107,11 @@ impl Store {
         from: Option<u64>,
     ) -> Result<Subscription, TooOld> {
         self.write().watch(resource, scope, from)
+    }
+
+    /// Returns every object and every change to come.
+    pub fn follow(&self) -> Everything {
+        self.write().follow()
     }
 
     /// Waits until the store has reached a revision.

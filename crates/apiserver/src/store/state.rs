@@ -11,8 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::mpsc;
 
 use super::{
-    Entry, Event, HISTORY_BYTES_MAX, HISTORY_EVENTS_MAX, HISTORY_EVENTS_MIN, HISTORY_SECONDS_MIN,
-    Key, WATCH_BUFFER_EVENTS,
+    Entry, Event, FOLLOWER_BUFFER_EVENTS, HISTORY_BYTES_MAX, HISTORY_EVENTS_MAX,
+    HISTORY_EVENTS_MIN, HISTORY_SECONDS_MIN, Key, WATCH_BUFFER_EVENTS,
 };
 
 /// Which objects of a resource are meant.
@@ -53,6 +53,17 @@ pub struct Subscription {
     pub events: mpsc::Receiver<Arc<Event>>,
 }
 
+/// Every object and every change to come.
+#[derive(Debug)]
+pub struct Everything {
+    /// The revision at which the objects were taken; the changes come after it.
+    pub revision: u64,
+    /// The objects, with their resources.
+    pub objects: Vec<(Arc<str>, Arc<Entry>)>,
+    /// The changes; it ends when the follower is too slow or the store is closed.
+    pub events: mpsc::Receiver<Arc<Event>>,
+}
+
 #[derive(Debug)]
 struct Watcher {
     scope: Scope,
@@ -68,6 +79,7 @@ pub(super) struct State {
     history: VecDeque<Arc<Event>>,
     history_bytes: usize,
     watchers: HashMap<Arc<str>, Vec<Watcher>>,
+    followers: Vec<mpsc::Sender<Arc<Event>>>,
     closed: bool,
 }
 
@@ -192,6 +204,23 @@ impl State {
         Ok(subscription)
     }
 
+    /// Returns every change from now on, and the objects that are there, with their resources.
+    pub(super) fn follow(&mut self) -> Everything {
+        let (sender, events) = mpsc::channel(FOLLOWER_BUFFER_EVENTS);
+        if !self.closed {
+            self.followers.push(sender);
+        }
+        let objects = self.resources.iter().flat_map(|(resource, objects)| {
+            let one = |entry: &Arc<Entry>| (resource.clone(), entry.clone());
+            objects.values().map(one)
+        });
+        Everything {
+            revision: self.revision,
+            objects: objects.collect(),
+            events,
+        }
+    }
+
     /// Shows one change to readers and watchers.
     pub(super) fn apply(&mut self, event: Arc<Event>) {
         self.revision = event.revision;
@@ -207,6 +236,9 @@ impl State {
                 !w.scope.holds(&event.object) || w.sender.try_send(event.clone()).is_ok()
             });
         }
+        // A follower that lost its channel begins again with all objects.
+        self.followers
+            .retain(|follower| follower.try_send(event.clone()).is_ok());
         self.history_bytes += weight(&event);
         self.history.push_back(event);
     }
@@ -243,6 +275,7 @@ impl State {
 
     pub(super) fn close(&mut self) {
         self.closed = true;
+        self.followers.clear();
         self.watchers.clear();
     }
 }

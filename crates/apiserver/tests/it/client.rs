@@ -113,6 +113,17 @@ impl World {
         }
     }
 
+    /// Waits until a field of an object has a value, or is absent.
+    pub async fn until_field(&self, path: &str, field: &str, want: Option<Value>) {
+        let wait = async {
+            while self.get(path).await.1.pointer(field) != want.as_ref() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let done = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(done.is_ok(), "{path} {field} never was {want:?}");
+    }
+
     /// Waits until a path answers with a code.
     pub async fn until(&self, path: &str, code: u16) -> Value {
         let wait = async {
