@@ -1,2 +1,55 @@
-//! kustomize build: files in, objects out.
+//! `kustomize build`: files in, objects out.
+//!
+//! [`build`] works on any tree of [`Files`] and returns the objects in order; [`render`] prints
+//! them byte for byte as kustomize does. [`FolderFiles`] is a folder on disk, [`MemoryFiles`] a
+//! tree in memory. Nothing else is read: no network, no environment, no programs are run.
 #![forbid(unsafe_code)]
+#![expect(dead_code, reason = "fields that follow use it")]
+
+mod absorb;
+mod build;
+mod config;
+mod decode;
+mod defaults;
+mod error;
+mod field;
+mod files;
+mod folder;
+mod generate;
+mod go_json;
+mod hash;
+mod id;
+mod kustomization;
+mod load;
+mod options;
+mod order;
+mod origin;
+mod output;
+mod patch;
+mod read;
+mod references;
+mod remote;
+mod resource;
+mod resources;
+mod select;
+mod transform;
+mod value;
+
+pub use error::Error;
+pub use files::{FILE_BYTES_MAX, FileError, Files, Found, Kind, LINKS_MAX, MemoryFiles};
+pub use folder::FolderFiles;
+pub use options::{LoadRestrictions, Options, Order};
+pub use output::{Object, render};
+
+/// Returns the objects that the kustomization in the folder `path` makes.
+///
+/// Fails at the first thing that is wrong, or that this engine does not support; the error names
+/// the file and the field.
+pub fn build(files: &dyn Files, path: &str, options: &Options) -> Result<Vec<Object>, Error> {
+    let top = load::Layer::top(files, path, options.load_restrictions)?;
+    let (resources, metadata) = build::run(&top, options)?;
+    resources
+        .into_iter()
+        .map(|resource| output::finish(resource, metadata))
+        .collect()
+}

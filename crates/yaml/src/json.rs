@@ -164,19 +164,22 @@ fn json_scalar(node: &Node, scalar: Scalar) -> Result<Value, Error> {
 /// Returns the number that a reader of JSON gets for a float that Go wrote: whole numbers up to
 /// 1e21 are written without an exponent, so they come back as integers where they fit.
 /// Nothing for infinities and for what is not a number.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "the ranges are checked before"
-)]
-#[expect(clippy::cast_sign_loss, reason = "the sign is checked before")]
 pub fn json_number(float: f64) -> Option<Number> {
-    const I64_END: f64 = 9_223_372_036_854_775_808.0;
-    const U64_END: f64 = 18_446_744_073_709_551_616.0;
-    if float.fract() == 0.0 && (-I64_END..I64_END).contains(&float) {
-        return Some(Number::from(float as i64));
-    }
-    if float.fract() == 0.0 && (0.0..U64_END).contains(&float) {
-        return Some(Number::from(float as u64));
+    const PLAIN_END: f64 = 1e21;
+    if float.fract() == 0.0 && float.abs() < PLAIN_END {
+        // The shortest digits, with zeros up to the point: this is what Go writes.
+        let digits = format!("{}", float.abs());
+        let digits = if float < 0.0 {
+            format!("-{digits}")
+        } else {
+            digits
+        };
+        if let Ok(int) = digits.parse::<i64>() {
+            return Some(Number::from(int));
+        }
+        if let Ok(int) = digits.parse::<u64>() {
+            return Some(Number::from(int));
+        }
     }
     Number::from_f64(float)
 }

@@ -346,6 +346,7 @@ struct Open {
 }
 
 struct Reader<'text> {
+    text: &'text str,
     parser: Parser<'text, granit_parser::StrInput<'text>>,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
@@ -358,6 +359,7 @@ impl<'text> Reader<'text> {
         let mut options = granit_parser::options! { simple_key_max_lookahead: KEY_MAX };
         options.set_emit_comments(false);
         Ok(Self {
+            text,
             parser: Parser::new_from_str_with_options(text, options),
             open: Vec::new(),
             anchors: HashMap::new(),
@@ -405,12 +407,19 @@ impl<'text> Reader<'text> {
         };
         match event {
             Event::Scalar(text, style, anchor, tag) => {
+                // The parser writes `~` where there is nothing.
+                let is_missing = text == "~" && span.slice(self.text) != Some("~");
+                let text = if is_missing && style == granit_parser::ScalarStyle::Plain {
+                    String::new()
+                } else {
+                    text.into_owned()
+                };
                 let weight = Weight {
                     nodes: 1,
                     bytes: text.len(),
                     depth: 1,
                 };
-                let node = at(Content::Scalar(text.into_owned(), scalar_style(style)), tag);
+                let node = at(Content::Scalar(text, scalar_style(style)), tag);
                 self.finish(node, anchor, weight)
             }
             Event::SequenceStart(layout, anchor, tag) => {
@@ -538,5 +547,24 @@ fn collection_layout(style: StructureStyle) -> Layout {
     match style {
         StructureStyle::Block => Layout::Block,
         StructureStyle::Flow => Layout::Flow,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_and_a_tilde_are_told_apart() {
+        let node = read_first("a:\nb: ~\nc: [~, ]\nd: {e: , f: ~}\ng: &x\n").expect("yaml");
+        let node = node.expect("a document");
+        let text = |path: &str| node.get(path).and_then(Node::text);
+        assert_eq!(
+            (text("a"), text("b"), text("g")),
+            (Some(""), Some("~"), Some(""))
+        );
+        let flow = node.get("d").expect("a mapping");
+        assert_eq!(flow.get("e").and_then(Node::text), Some(""));
+        assert_eq!(flow.get("f").and_then(Node::text), Some("~"));
     }
 }

@@ -1,0 +1,206 @@
+//! `patches` and its older spellings: which objects a patch means, and applying it.
+//!
+//! In: the text of a patch, as the field or a file holds it. Out: the objects changed. A text is
+//! tried as objects (strategic merge) and as operations (JSON patch); exactly one must fit.
+
+pub(crate) mod json6902;
+pub(crate) mod merge;
+pub(crate) mod schema;
+
+use yaml::Node;
+
+use crate::error::{Error, Place};
+use crate::id::Scopes;
+use crate::kustomization::{PatchOptions, Selector};
+use crate::resource::Resource;
+use crate::resources::Resources;
+use crate::select::TargetSelector;
+use crate::value;
+
+use json6902::JsonPatch;
+use schema::Schema;
+
+/// What patches need to know of the build.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub scopes: &'a Scopes,
+    pub schema: &'a Schema,
+}
+
+/// A patch that has been read.
+pub(crate) enum Parsed {
+    /// Nothing but comments: there is nothing to do.
+    Nothing,
+    Merge(Vec<Resource>),
+    Json(JsonPatch),
+}
+
+/// Reads the text of an entry of `patches`.
+///
+/// Fails when it is neither objects nor operations, or both.
+pub(crate) fn parse(text: &str) -> Result<Parsed, Error> {
+    let text = text.trim();
+    if is_comment_only(text) {
+        return Ok(Parsed::Nothing);
+    }
+    let objects = crate::read::resources(text, "patch");
+    let operations = JsonPatch::read(text);
+    match (objects, operations) {
+        (Ok(objects), Ok(operations)) if !objects.is_empty() && !operations.is_empty() => Err(
+            Error::invalid("illegally qualifies as both an SM and JSON patch"),
+        ),
+        (Ok(objects), _) if !objects.is_empty() => Ok(Parsed::Merge(objects)),
+        (_, Ok(operations)) => Ok(Parsed::Json(operations)),
+        (Ok(_), Err(_)) => Ok(Parsed::Nothing),
+        (Err(objects), Err(operations)) => Err(Error::invalid(format!(
+            "unable to parse SM or JSON patch: as objects: {objects}; as operations: {operations}"
+        ))),
+    }
+}
+
+pub(crate) fn is_comment_only(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}
+
+/// Applies one entry of `patches`.
+///
+/// Fails when the patch does not fit, and when one without a target means no object or several.
+pub(crate) fn apply(
+    resources: &mut Resources,
+    patch: Parsed,
+    target: Option<&Selector>,
+    options: &PatchOptions,
+    context: Context<'_>,
+) -> Result<(), Error> {
+    match (patch, target) {
+        (Parsed::Nothing, _) => Ok(()),
+        (Parsed::Json(_), None) => Err(Error::invalid("must specify a target for a JSON patch")),
+        (Parsed::Json(patch), Some(target)) => {
+            let positions = TargetSelector::new(target)?.select(resources, context.scopes);
+            for at in positions {
+                apply_json(resources, at, &patch, true, context)?;
+            }
+            resources.forget();
+            Ok(())
+        }
+        (Parsed::Merge(patches), None) => {
+            for mut patch in patches {
+                patch.allow_name_change = options.allow_name_change;
+                patch.allow_kind_change = options.allow_kind_change;
+                merge_by_id(resources, patch, context)?;
+            }
+            resources.drop_empty();
+            Ok(())
+        }
+        (Parsed::Merge(patches), Some(target)) => {
+            let [patch] = patches.as_slice() else {
+                return Err(Error::invalid(
+                    "Multiple Strategic-Merge Patches in one `patches` entry is not allowed to set `patches.target` field",
+                ));
+            };
+            let positions = TargetSelector::new(target)?.select(resources, context.scopes);
+            for at in positions {
+                let mut patch = patch.clone();
+                patch.allow_name_change = options.allow_name_change;
+                patch.allow_kind_change = options.allow_kind_change;
+                patch.set_api_version(resources.get(at).api_version());
+                merge_at(resources, at, patch, context)?;
+            }
+            resources.drop_empty();
+            resources.check_ids(context.scopes)
+        }
+    }
+}
+
+/// Applies a strategic merge patch to the one object that has or had its id.
+///
+/// Fails when there is none, or several.
+pub(crate) fn merge_by_id(
+    resources: &mut Resources,
+    patch: Resource,
+    context: Context<'_>,
+) -> Result<(), Error> {
+    let id = patch.id();
+    let positions = resources.find(&id, context.scopes);
+    match positions.as_slice() {
+        [at] => merge_at(resources, *at, patch, context),
+        [] => Err(Error::invalid(format!(
+            "no resource matches strategic merge patch {:?}: no matches for Id {id}",
+            id.to_string()
+        ))),
+        _ => Err(Error::invalid(format!(
+            "no resource matches strategic merge patch {:?}: multiple matches for Id {id}",
+            id.to_string()
+        ))),
+    }
+}
+
+fn merge_at(
+    resources: &mut Resources,
+    at: usize,
+    patch: Resource,
+    context: Context<'_>,
+) -> Result<(), Error> {
+    let resource = &mut resources.contents_mut()[at];
+    if crate::resource::is_blank(&resource.node) {
+        return Ok(());
+    }
+    let id = resource.id();
+    let (may_rename, may_change_kind) = (patch.allow_name_change, patch.allow_kind_change);
+    if may_rename || may_change_kind {
+        resource.remember_id(context.scopes);
+    }
+    let kind = resource.node.get("kind").cloned();
+    let field = |name: &str| {
+        resource
+            .node
+            .get("metadata")
+            .and_then(|metadata| metadata.get(name))
+            .cloned()
+    };
+    let (name, namespace) = (field("name"), field("namespace"));
+    let own = std::mem::replace(&mut resource.node, Node::mapping());
+    let merged = merge::merge(own, patch.node, context.schema).within(|| id.to_string())?;
+    let deleted = merged.is_none();
+    if let Some(merged) = merged {
+        resource.node = merged;
+        if !may_change_kind {
+            merge::restore(&mut resource.node, "kind", kind);
+        }
+        let metadata =
+            crate::resource::get_or_insert(&mut resource.node, "metadata", Node::mapping);
+        if !may_rename {
+            merge::restore(metadata, "name", name);
+        }
+        merge::restore(metadata, "namespace", namespace);
+    }
+    if deleted || may_rename || may_change_kind {
+        resources.forget();
+    }
+    Ok(())
+}
+
+/// Applies a JSON patch to an object.
+///
+/// Fails when an operation does not fit, and when the object has no kind or name any more.
+pub(crate) fn apply_json(
+    resources: &mut Resources,
+    at: usize,
+    patch: &JsonPatch,
+    remember: bool,
+    context: Context<'_>,
+) -> Result<(), Error> {
+    let resource = &mut resources.contents_mut()[at];
+    let id = resource.id();
+    if remember {
+        resource.remember_id(context.scopes);
+    }
+    let before = value::from_object(&resource.node).within(|| id.to_string())?;
+    let after = patch.apply(before).within(|| id.to_string())?;
+    resource.node = value::to_node(&after);
+    if resource.kind().is_empty() || resource.name().is_empty() {
+        return Err(Error::invalid("the patch removes the kind or the name").within(id.to_string()));
+    }
+    Ok(())
+}

@@ -1,0 +1,310 @@
+//! One object on its way through a build: its tree, and what the build remembers of it.
+//!
+//! The tree is the user's text and every change to it; the rest never shows in the output: former
+//! names, prefixes, whether a hash is due, where the object comes from.
+
+use yaml::{Content, Node, Style, Tag};
+
+use crate::id::{Gvk, Id, Scopes, split_api_version};
+use crate::origin::Origin;
+
+/// A name that the object had before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Previous {
+    pub kind: String,
+    pub name: String,
+    /// The effective namespace.
+    pub namespace: String,
+}
+
+/// What happens when a generated object already exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Behavior {
+    #[default]
+    Unspecified,
+    Create,
+    Merge,
+    Replace,
+}
+
+impl Behavior {
+    pub(crate) fn read(text: &str) -> Self {
+        match text {
+            "create" => Self::Create,
+            "merge" => Self::Merge,
+            "replace" => Self::Replace,
+            _ => Self::Unspecified,
+        }
+    }
+}
+
+/// One object and what the build remembers of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Resource {
+    pub node: Node,
+    pub history: Vec<Previous>,
+    pub prefixes: Vec<String>,
+    pub suffixes: Vec<String>,
+    pub behavior: Behavior,
+    pub needs_hash: bool,
+    pub allow_name_change: bool,
+    pub allow_kind_change: bool,
+    pub origin: Option<Origin>,
+    pub transformations: Vec<Origin>,
+}
+
+impl Resource {
+    pub(crate) fn new(node: Node) -> Self {
+        Self {
+            node,
+            history: Vec::new(),
+            prefixes: Vec::new(),
+            suffixes: Vec::new(),
+            behavior: Behavior::Unspecified,
+            needs_hash: false,
+            allow_name_change: false,
+            allow_kind_change: false,
+            origin: None,
+            transformations: Vec::new(),
+        }
+    }
+
+    fn text(&self, path: &[&str]) -> &str {
+        let mut node = &self.node;
+        for part in path {
+            match node.get(part) {
+                Some(child) => node = child,
+                None => return "",
+            }
+        }
+        if node.is_null() {
+            ""
+        } else {
+            node.text().unwrap_or_default()
+        }
+    }
+
+    pub(crate) fn kind(&self) -> &str {
+        self.text(&["kind"])
+    }
+
+    pub(crate) fn api_version(&self) -> &str {
+        self.text(&["apiVersion"])
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.text(&["metadata", "name"])
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        self.text(&["metadata", "namespace"])
+    }
+
+    pub(crate) fn group(&self) -> &str {
+        split_api_version(self.api_version()).0
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        split_api_version(self.api_version()).1
+    }
+
+    pub(crate) fn gvk(&self) -> Gvk {
+        Gvk::new(self.api_version(), self.kind())
+    }
+
+    /// Returns the id as the object has it now.
+    pub(crate) fn id(&self) -> Id {
+        Id {
+            gvk: self.gvk(),
+            name: self.name().into(),
+            namespace: self.namespace().into(),
+        }
+    }
+
+    /// Returns the id that the object had first.
+    pub(crate) fn original_id(&self) -> Id {
+        match self.history.first() {
+            Some(previous) => self.previous_id(previous),
+            None => self.id(),
+        }
+    }
+
+    /// Returns a former id: former names count with the `apiVersion` of now.
+    pub(crate) fn previous_id(&self, previous: &Previous) -> Id {
+        Id {
+            gvk: Gvk::new(self.api_version(), &previous.kind),
+            name: previous.name.clone(),
+            namespace: previous.namespace.clone(),
+        }
+    }
+
+    /// Returns every id: the former ones, oldest first, then the one of now.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Id> {
+        let previous = self
+            .history
+            .iter()
+            .map(|previous| self.previous_id(previous));
+        previous.chain(std::iter::once_with(|| self.id()))
+    }
+
+    pub(crate) fn original_name(&self) -> &str {
+        self.history
+            .first()
+            .map_or_else(|| self.name(), |previous| &previous.name)
+    }
+
+    pub(crate) fn effective_namespace(&self, scopes: &Scopes) -> &str {
+        scopes.effective_of(self.group(), self.version(), self.kind(), self.namespace())
+    }
+
+    pub(crate) fn original_namespace<'a>(&'a self, scopes: &Scopes) -> &'a str {
+        match self.history.first() {
+            Some(previous) => &previous.namespace,
+            None => self.effective_namespace(scopes),
+        }
+    }
+
+    pub(crate) fn is_cluster(&self, scopes: &Scopes) -> bool {
+        scopes.is_cluster(self.group(), self.version(), self.kind())
+    }
+
+    /// Remembers the id of now before it changes.
+    pub(crate) fn remember_id(&mut self, scopes: &Scopes) {
+        let previous = Previous {
+            kind: self.kind().into(),
+            name: self.name().into(),
+            namespace: self.effective_namespace(scopes).into(),
+        };
+        self.history.push(previous);
+    }
+
+    /// Sets the name, as a scalar whose text decides what it is.
+    pub(crate) fn set_name(&mut self, name: &str) {
+        set_metadata(&mut self.node, "name", Some(name));
+    }
+
+    /// Sets the namespace, or removes it.
+    pub(crate) fn set_namespace(&mut self, namespace: Option<&str>) {
+        set_metadata(&mut self.node, "namespace", namespace);
+    }
+
+    pub(crate) fn set_kind(&mut self, kind: &str) {
+        set_field(&mut self.node, "kind", Node::plain(kind));
+    }
+
+    pub(crate) fn set_api_version(&mut self, api_version: &str) {
+        set_field(&mut self.node, "apiVersion", Node::plain(api_version));
+    }
+
+    /// Returns the labels or annotations; values that are not scalars count as empty.
+    pub(crate) fn strings(&self, field: &str) -> Vec<(&str, &str)> {
+        let map = self
+            .node
+            .get("metadata")
+            .and_then(|metadata| metadata.get(field));
+        let entries = map.and_then(Node::entries).unwrap_or_default().iter();
+        entries
+            .filter_map(|(k, v)| Some((k.text()?, v.text().unwrap_or_default())))
+            .collect()
+    }
+
+    pub(crate) fn string(&self, field: &str, key: &str) -> Option<&str> {
+        let map = self
+            .node
+            .get("metadata")
+            .and_then(|metadata| metadata.get(field))?;
+        map.get(key).map(|value| value.text().unwrap_or_default())
+    }
+}
+
+fn set_metadata(node: &mut Node, key: &str, value: Option<&str>) {
+    match value {
+        Some(value) => {
+            let metadata = get_or_insert(node, "metadata", Node::mapping);
+            if metadata.entries().is_none() {
+                *metadata = Node::mapping();
+            }
+            set_field(metadata, key, Node::plain(value));
+        }
+        None => {
+            if let Some(metadata) = node.get_mut("metadata") {
+                remove_field(metadata, key);
+            }
+        }
+    }
+}
+
+/// Returns the value of a field of a mapping, put there first when it is missing.
+pub(crate) fn get_or_insert<'a>(
+    node: &'a mut Node,
+    key: &str,
+    value: impl FnOnce() -> Node,
+) -> &'a mut Node {
+    if node.entries().is_none() {
+        *node = Node::mapping();
+    }
+    let entries = node
+        .entries_mut()
+        .expect("because it was made a mapping above");
+    let at = entries.iter().position(|(k, _)| k.text() == Some(key));
+    let at = at.unwrap_or_else(|| {
+        entries.push((Node::plain(key), value()));
+        entries.len() - 1
+    });
+    &mut entries[at].1
+}
+
+/// Sets a field of a mapping. A field that is there keeps the style it is written in, which
+/// decides whether its new text is a string.
+pub(crate) fn set_field(node: &mut Node, key: &str, value: Node) {
+    let Some(entries) = node.entries_mut() else {
+        return;
+    };
+    match entries.iter_mut().find(|(k, _)| k.text() == Some(key)) {
+        Some((_, old)) => replace_keeping_style(old, value),
+        None => entries.push((Node::plain(key), value)),
+    }
+}
+
+/// Replaces a node; the new one is written in the style of the old one.
+pub(crate) fn replace_keeping_style(old: &mut Node, mut new: Node) {
+    if let Content::Scalar(_, style) = &mut new.content {
+        *style = match &old.content {
+            Content::Scalar(_, old) => *old,
+            _ => Style::Plain,
+        };
+    }
+    *old = new;
+}
+
+/// Removes a field of a mapping.
+pub(crate) fn remove_field(node: &mut Node, key: &str) -> Option<Node> {
+    let entries = node.entries_mut()?;
+    let at = entries.iter().position(|(k, _)| k.text() == Some(key))?;
+    Some(entries.remove(at).1)
+}
+
+/// Returns whether a node is an empty collection or null.
+pub(crate) fn is_blank(node: &Node) -> bool {
+    match &node.content {
+        Content::Scalar(..) => node.is_null(),
+        Content::Sequence(items, _) => items.is_empty(),
+        Content::Mapping(entries, _) => entries.is_empty(),
+    }
+}
+
+/// Returns whether a scalar is a string by its tag, its style or its text.
+pub(crate) fn is_string(node: &Node) -> bool {
+    let Content::Scalar(text, style) = &node.content else {
+        return false;
+    };
+    match node.tag {
+        Tag::Str => true,
+        Tag::None => {
+            *style != Style::Plain
+                || yaml::resolve::resolve(text, yaml::resolve::Rules::V3)
+                    == yaml::resolve::Plain::Str
+        }
+        _ => false,
+    }
+}

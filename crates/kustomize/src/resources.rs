@@ -1,0 +1,184 @@
+//! The objects of a build in order, found by id without walking through all of them.
+//!
+//! Two objects never have the same id. The indexes are made when they are asked for and dropped
+//! when ids may have changed; what keeps ids (patches that only change content) keeps them.
+
+use std::collections::HashMap;
+
+use crate::error::Error;
+use crate::id::{Id, Scopes};
+use crate::resource::Resource;
+
+/// Group, version, kind, name and effective namespace in one text.
+type Key = String;
+
+/// The objects of a build, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Resources {
+    list: Vec<Resource>,
+    current: Option<HashMap<Key, usize>>,
+    any: Option<HashMap<Key, Vec<usize>>>,
+    names: Option<HashMap<String, Vec<usize>>>,
+}
+
+pub(crate) fn key(id: &Id, scopes: &Scopes) -> Key {
+    let namespace = scopes.effective(&id.gvk, &id.namespace);
+    let gvk = &id.gvk;
+    format!(
+        "{}\0{}\0{}\0{}\0{namespace}",
+        gvk.group, gvk.version, gvk.kind, id.name
+    )
+}
+
+impl Resources {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Resource> {
+        self.list.iter()
+    }
+
+    pub(crate) fn get(&self, at: usize) -> &Resource {
+        &self.list[at]
+    }
+
+    /// Returns the objects to change them; ids may change.
+    pub(crate) fn list_mut(&mut self) -> &mut Vec<Resource> {
+        self.forget();
+        &mut self.list
+    }
+
+    /// Returns the objects to change them, but not their ids.
+    pub(crate) fn contents_mut(&mut self) -> &mut [Resource] {
+        &mut self.list
+    }
+
+    pub(crate) fn into_list(self) -> Vec<Resource> {
+        self.list
+    }
+
+    /// Drops the indexes: ids have changed.
+    pub(crate) fn forget(&mut self) {
+        self.current = None;
+        self.any = None;
+        self.names = None;
+    }
+
+    /// Puts an object at the end.
+    ///
+    /// Fails when one with the same id is there.
+    pub(crate) fn append(&mut self, resource: Resource, scopes: &Scopes) -> Result<(), Error> {
+        let at = self.list.len();
+        let current = self.current_index(scopes);
+        let id = resource.id();
+        if current.insert(key(&id, scopes), at).is_some() {
+            self.current = None;
+            return Err(Error::invalid(format!(
+                "may not add resource with an already registered id: {id}"
+            )));
+        }
+        if let Some(any) = &mut self.any {
+            add_ids(any, at, &resource, scopes);
+        }
+        if let Some(names) = &mut self.names {
+            add_names(names, at, &resource);
+        }
+        self.list.push(resource);
+        Ok(())
+    }
+
+    /// Puts all objects of another list at the end.
+    ///
+    /// Fails as [`Resources::append`] does.
+    pub(crate) fn append_all(&mut self, other: Resources, scopes: &Scopes) -> Result<(), Error> {
+        if self.list.is_empty() {
+            *self = other;
+            return Ok(());
+        }
+        other
+            .list
+            .into_iter()
+            .try_for_each(|resource| self.append(resource, scopes))
+    }
+
+    /// Fails when two objects have the same id.
+    pub(crate) fn check_ids(&mut self, scopes: &Scopes) -> Result<(), Error> {
+        let mut seen = std::collections::HashSet::new();
+        for resource in &self.list {
+            let id = resource.id();
+            if !seen.insert(key(&id, scopes)) {
+                return Err(Error::invalid(format!(
+                    "may not add resource with an already registered id: {id}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the positions of the objects that have or had this id.
+    pub(crate) fn find(&mut self, id: &Id, scopes: &Scopes) -> Vec<usize> {
+        let list = &self.list;
+        let any = self.any.get_or_insert_with(|| {
+            let mut any = HashMap::new();
+            for (at, resource) in list.iter().enumerate() {
+                add_ids(&mut any, at, resource, scopes);
+            }
+            any
+        });
+        any.get(&key(id, scopes)).cloned().unwrap_or_default()
+    }
+
+    /// Returns the positions of the objects that have or had this name, in any kind.
+    pub(crate) fn named(&mut self, name: &str) -> &[usize] {
+        let list = &self.list;
+        let names = self.names.get_or_insert_with(|| {
+            let mut names = HashMap::new();
+            for (at, resource) in list.iter().enumerate() {
+                add_names(&mut names, at, resource);
+            }
+            names
+        });
+        names.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Removes objects that a patch left empty.
+    pub(crate) fn drop_empty(&mut self) {
+        let empty = |resource: &Resource| crate::resource::is_blank(&resource.node);
+        if self.list.iter().any(empty) {
+            self.list.retain(|resource| !empty(resource));
+            self.forget();
+        }
+    }
+
+    fn current_index(&mut self, scopes: &Scopes) -> &mut HashMap<Key, usize> {
+        let list = &self.list;
+        self.current.get_or_insert_with(|| {
+            let ids = list.iter().enumerate();
+            ids.map(|(at, resource)| (key(&resource.id(), scopes), at))
+                .collect()
+        })
+    }
+}
+
+fn add_ids(index: &mut HashMap<Key, Vec<usize>>, at: usize, resource: &Resource, scopes: &Scopes) {
+    for id in resource.ids() {
+        let positions = index.entry(key(&id, scopes)).or_default();
+        if positions.last() != Some(&at) {
+            positions.push(at);
+        }
+    }
+}
+
+fn add_names(index: &mut HashMap<String, Vec<usize>>, at: usize, resource: &Resource) {
+    let previous = resource
+        .history
+        .iter()
+        .map(|previous| previous.name.as_str());
+    for name in previous.chain(std::iter::once(resource.name())) {
+        let positions = index.entry(name.to_owned()).or_default();
+        if positions.last() != Some(&at) {
+            positions.push(at);
+        }
+    }
+}

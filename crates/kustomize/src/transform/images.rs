@@ -1,0 +1,144 @@
+//! `images`: names, tags and digests of container images.
+//!
+//! Every entry goes twice over an object, as kustomize does: once over every list called
+//! `containers` or `initContainers`, however deep, and once over the configured places.
+
+use regex::Regex;
+use yaml::{Content, Node};
+
+use crate::error::{Error, Place};
+use crate::field::{Create, FieldSpec, kind_name};
+use crate::kustomization::Image;
+use crate::resource::{Resource, replace_keeping_style};
+
+/// Changes the images of every object that an entry names.
+///
+/// Fails when the name of an entry is not a regular expression, and when an image is not a
+/// scalar.
+pub(crate) fn apply(
+    list: &mut [Resource],
+    image: &Image,
+    specs: &[FieldSpec],
+) -> Result<(), Error> {
+    let entry = Entry::new(image)?;
+    for resource in list {
+        if resource.kind() == "CustomResourceDefinition" {
+            continue;
+        }
+        let set = &mut |node: &mut Node| entry.set(node);
+        containers(&mut resource.node, set).within(|| resource.id().to_string())?;
+        for spec in specs {
+            spec.apply(resource, Create::Nothing, set)
+                .within(|| resource.id().to_string())?;
+        }
+    }
+    Ok(())
+}
+
+struct Entry<'a> {
+    image: &'a Image,
+    pattern: Regex,
+}
+
+impl<'a> Entry<'a> {
+    fn new(image: &'a Image) -> Result<Self, Error> {
+        // The name is a part of the expression as it stands: so does kustomize.
+        let pattern = format!(
+            "^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$",
+            image.name
+        );
+        let pattern = Regex::new(&pattern)
+            .map_err(|error| Error::invalid(error.to_string()).within(image.name.clone()))?;
+        Ok(Self { image, pattern })
+    }
+
+    fn set(&self, node: &mut Node) -> Result<(), String> {
+        if node.is_null() {
+            return Ok(());
+        }
+        let Some(text) = node.text() else {
+            return Err(format!(
+                "expected an image to be a scalar, found {}",
+                kind_name(node)
+            ));
+        };
+        if !self.pattern.is_match(text) {
+            return Ok(());
+        }
+        let (mut name, mut tag, mut digest) = split(text);
+        let image = self.image;
+        if !image.new_name.is_empty() {
+            name = &image.new_name;
+        }
+        let suffixed;
+        match (
+            image.new_tag.as_str(),
+            image.digest.as_str(),
+            image.tag_suffix.as_str(),
+        ) {
+            ("", "", "") => {}
+            ("", "", suffix) => {
+                suffixed = format!("{tag}{suffix}");
+                (tag, digest) = (&suffixed, "");
+            }
+            (new_tag, new_digest, _) => (tag, digest) = (new_tag, new_digest),
+        }
+        let mut new = name.to_owned();
+        if !tag.is_empty() {
+            new = format!("{new}:{tag}");
+        }
+        if !digest.is_empty() {
+            new = format!("{new}@{digest}");
+        }
+        replace_keeping_style(node, Node::plain(new));
+        Ok(())
+    }
+}
+
+/// Splits an image into name, tag and digest; a port of the registry is part of the name.
+fn split(image: &str) -> (&str, &str, &str) {
+    let host = image.find('/').unwrap_or(0);
+    let colon = image[host..].find(':').map(|at| at + host);
+    match (colon, image[host..].find('@').map(|at| at + host)) {
+        (None, None) => (image, "", ""),
+        (Some(colon), Some(at)) if colon < at => {
+            (&image[..colon], &image[colon + 1..at], &image[at + 1..])
+        }
+        (_, Some(at)) => (&image[..at], "", &image[at + 1..]),
+        (Some(colon), None) => (&image[..colon], &image[colon + 1..], ""),
+    }
+}
+
+/// Calls `set` with the image of every container, however deep.
+fn containers(
+    node: &mut Node,
+    set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+) -> Result<(), String> {
+    match &mut node.content {
+        Content::Scalar(..) => Ok(()),
+        Content::Sequence(items, _) => items.iter_mut().try_for_each(|item| containers(item, set)),
+        Content::Mapping(entries, _) => {
+            for (key, value) in entries {
+                containers(value, set)?;
+                if !matches!(key.text(), Some("containers" | "initContainers")) {
+                    continue;
+                }
+                for container in value.items_mut().into_iter().flatten() {
+                    if container.is_null() {
+                        continue;
+                    }
+                    if container.entries().is_none() {
+                        return Err(format!(
+                            "expected a container to be a mapping, found {}",
+                            kind_name(container)
+                        ));
+                    }
+                    if let Some(image) = container.get_mut("image") {
+                        set(image)?;
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
+}

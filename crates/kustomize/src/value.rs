@@ -1,0 +1,265 @@
+//! Between trees of text and values: what a node means in the result, and back.
+//!
+//! Plain scalars are read by the rules of go-yaml version 3. A key that is not a string cannot be
+//! in the result, nor can infinities or control characters: they are errors, not guesses.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+use yaml::resolve::{Plain, Rules, resolve};
+use yaml::{Content, Layout, Node, Style, Tag};
+
+/// Returns the value of a whole object or a part of one.
+///
+/// Fails at what cannot be in a result; the error names the line.
+pub(crate) fn from_node(node: &Node) -> Result<Value, String> {
+    value(node, false)
+}
+
+/// Returns the value of a whole object: other than in a part, keys at the top may be numbers.
+///
+/// Fails as [`from_node`] does.
+pub(crate) fn from_object(node: &Node) -> Result<Value, String> {
+    let Content::Mapping(entries, layout) = &node.content else {
+        return from_node(node);
+    };
+    object(entries, *layout == Layout::Flow, true)
+}
+
+fn value(node: &Node, in_flow: bool) -> Result<Value, String> {
+    match &node.content {
+        Content::Scalar(text, style) => scalar(node, text, *style, in_flow),
+        Content::Sequence(items, layout) => {
+            let in_flow = in_flow || *layout == Layout::Flow;
+            items
+                .iter()
+                .map(|item| value(item, in_flow))
+                .collect::<Result<_, _>>()
+                .map(Value::Array)
+        }
+        Content::Mapping(entries, layout) => {
+            object(entries, in_flow || *layout == Layout::Flow, false)
+        }
+    }
+}
+
+fn object(entries: &[(Node, Node)], in_flow: bool, is_root: bool) -> Result<Value, String> {
+    let mut object = Map::new();
+    let mut seen = HashSet::new();
+    for (key, child) in entries {
+        let Some(name) = key.text() else {
+            return Err(at(key, "a mapping key must be a string"));
+        };
+        if !is_root && !crate::resource::is_string(key) {
+            return Err(at(
+                key,
+                &format!("the key {name:?} is not a string: quote it"),
+            ));
+        }
+        if !seen.insert(name) {
+            return Err(at(key, &format!("mapping key {name:?} already defined")));
+        }
+        check_characters(name, key)?;
+        object.insert(name.to_owned(), value(child, in_flow)?);
+    }
+    Ok(Value::Object(object))
+}
+
+fn at(node: &Node, problem: &str) -> String {
+    if node.line > 0 {
+        format!("line {}: {problem}", node.line)
+    } else {
+        problem.to_owned()
+    }
+}
+
+fn scalar(node: &Node, text: &str, style: Style, in_flow: bool) -> Result<Value, String> {
+    let is_text = || {
+        check_characters(text, node)?;
+        Ok(Value::String(text.to_owned()))
+    };
+    match &node.tag {
+        Tag::None if style == Style::Folded => {
+            check_characters(text, node)?;
+            return Ok(Value::String(refold(text)));
+        }
+        Tag::None if style != Style::Plain => return is_text(),
+        // An empty scalar in brackets is written as an empty string.
+        Tag::None if in_flow && text.is_empty() => return is_text(),
+        Tag::Str | Tag::Other(_) | Tag::Merge => return is_text(),
+        Tag::Binary => {
+            use base64::Engine;
+            let joined: String = text.split_ascii_whitespace().collect();
+            let bytes = base64::engine::general_purpose::STANDARD.decode(joined);
+            let bytes = bytes.map_err(|_| mismatch(node, text))?;
+            return Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        _ => {}
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a float tag asks for a float")]
+    let plain = match (&node.tag, resolve(text, Rules::V3)) {
+        (Tag::Float, Plain::Int(int)) => Plain::Float(int as f64),
+        (Tag::Float, Plain::Uint(int)) => Plain::Float(int as f64),
+        (Tag::None, plain)
+        | (Tag::Int, plain @ (Plain::Int(_) | Plain::Uint(_)))
+        | (Tag::Float, plain @ Plain::Float(_))
+        | (Tag::Bool, plain @ Plain::Bool(_))
+        | (Tag::Null, plain @ Plain::Null)
+        | (Tag::Timestamp, plain @ Plain::Timestamp(_)) => plain,
+        _ => return Err(mismatch(node, text)),
+    };
+    Ok(match plain {
+        Plain::Null => Value::Null,
+        Plain::Bool(bool) => Value::Bool(bool),
+        Plain::Int(int) => int.into(),
+        Plain::Uint(int) => int.into(),
+        Plain::Float(float) => match yaml::json::json_number(float) {
+            Some(number) => Value::Number(number),
+            None => return Err(at(node, &format!("unsupported value: {text}"))),
+        },
+        Plain::Timestamp(time) => Value::String(time),
+        Plain::Str => return is_text(),
+    })
+}
+
+/// Returns a folded text as it is after kustomize has written and read it once more: its writer
+/// puts an empty line after every line that is not indented, and none at all when the text begins
+/// with a blank.
+fn refold(text: &str) -> String {
+    let blank = |line: &str| line.starts_with([' ', '\t']);
+    let doubles = !blank(text.trim_start_matches('\n')) && !text.trim_matches('\n').is_empty();
+    let body = text.trim_end_matches('\n');
+    let n_last = text.len() - body.len();
+    let leading = body.len() - body.trim_start_matches('\n').len();
+    let mut out = "\n".repeat(leading);
+    let mut breaks = 0;
+    let mut previous: Option<&str> = None;
+    for line in body[leading..].split('\n') {
+        if let Some(before) = previous {
+            breaks += 1;
+            if line.is_empty() {
+                continue;
+            }
+            let written = breaks + usize::from(doubles && !blank(before));
+            if blank(before) || blank(line) {
+                out.push_str(&"\n".repeat(written));
+            } else if written == 1 {
+                out.push(' ');
+            } else {
+                out.push_str(&"\n".repeat(written - 1));
+            }
+        }
+        out.push_str(line);
+        previous = Some(line);
+        breaks = 0;
+    }
+    let doubled = doubles && previous.is_some_and(|line| !blank(line));
+    out.push_str(&"\n".repeat(if n_last > 1 {
+        n_last + usize::from(doubled)
+    } else {
+        n_last
+    }));
+    out
+}
+
+fn mismatch(node: &Node, text: &str) -> String {
+    at(
+        node,
+        &format!("cannot decode {text:?} as {}", node.tag.as_str()),
+    )
+}
+
+fn check_characters(text: &str, node: &Node) -> Result<(), String> {
+    let fits = |c: char| u32::from(c) < 0x20 || yaml::node::is_allowed(c);
+    if text.chars().all(fits) {
+        return Ok(());
+    }
+    Err(at(node, "control characters are not allowed"))
+}
+
+/// Returns a value as a tree, every string written so that it is read as one.
+pub(crate) fn to_node(value: &Value) -> Node {
+    match value {
+        Value::Null => Node::plain("null"),
+        Value::Bool(bool) => Node::plain(bool.to_string()),
+        Value::Number(number) => Node::plain(number_text(number)),
+        Value::String(text) => string_node(text),
+        Value::Array(items) => Node::new(Content::Sequence(
+            items.iter().map(to_node).collect(),
+            Layout::Block,
+        )),
+        Value::Object(object) => Node::new(Content::Mapping(
+            object
+                .iter()
+                .map(|(key, value)| (string_node(key), to_node(value)))
+                .collect(),
+            Layout::Block,
+        )),
+    }
+}
+
+fn number_text(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(float) if number.is_f64() => yaml::emit::go_float(float),
+        _ => number.to_string(),
+    }
+}
+
+/// Returns a string as it is written without a tag.
+pub(crate) fn string_node(text: &str) -> Node {
+    let style = if text.contains('\n') {
+        Style::Literal
+    } else if yaml::is_string(text) {
+        Style::Plain
+    } else {
+        Style::Double
+    };
+    Node::new(Content::Scalar(text.to_owned(), style))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(text: &str, want: &Value) {
+        let node = yaml::node::read_first(text).expect(text).expect(text);
+        assert_eq!(from_node(&node).as_ref(), Ok(want), "{text}");
+    }
+
+    fn refuses(text: &str, problem: &str) {
+        let node = yaml::node::read_first(text).expect(text).expect(text);
+        let error = from_node(&node).expect_err(text);
+        assert!(error.contains(problem), "{text}: {error}");
+    }
+
+    #[test]
+    fn scalars_mean_what_they_mean_to_version_3() {
+        check("v: yes", &json!({"v": "yes"}));
+        check("v: 0755", &json!({"v": 493}));
+        check("v: 2020-01-01", &json!({"v": "2020-01-01T00:00:00Z"}));
+        check("v: !!str 1", &json!({"v": "1"}));
+        check("v:", &json!({"v": null}));
+        check("v: {a: }", &json!({"v": {"a": ""}}));
+        check("v: !!float 1", &json!({"v": 1}));
+    }
+
+    #[test]
+    fn what_cannot_be_in_a_result_is_refused() {
+        refuses("v: {1: a}", "line 1: the key \"1\" is not a string");
+        refuses(
+            "v:\n  a: 1\n  a: 2",
+            "line 3: mapping key \"a\" already defined",
+        );
+        refuses("v: .inf", "unsupported value");
+        refuses("v: !!int x", "cannot decode");
+        refuses("v: \"\\x7f\"", "control characters");
+    }
+
+    #[test]
+    fn a_value_survives_the_way_to_a_tree_and_back() {
+        let value =
+            json!({"a": "1", "b": [1, 1.5, "yes", null, true], "c": {"d": "x\ny", "2": ""}});
+        assert_eq!(from_node(&to_node(&value)), Ok(value));
+    }
+}
