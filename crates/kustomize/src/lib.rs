@@ -38,7 +38,7 @@ mod value;
 pub use error::Error;
 pub use files::{FILE_BYTES_MAX, FileError, Files, Found, Kind, LINKS_MAX, MemoryFiles};
 pub use folder::FolderFiles;
-pub use options::{LoadRestrictions, Options, Order};
+pub use options::{LoadRestrictor, Options, Order};
 pub use output::{Object, render};
 
 /// Returns the objects that the kustomization in the folder `path` makes.
@@ -46,7 +46,7 @@ pub use output::{Object, render};
 /// Fails at the first thing that is wrong, or that this engine does not support; the error names
 /// the file and the field.
 pub fn build(files: &dyn Files, path: &str, options: &Options) -> Result<Vec<Object>, Error> {
-    let top = load::Layer::top(files, path, options.load_restrictions)?;
+    let top = load::Layer::top(files, path, options.load_restrictor)?;
     let (resources, metadata) = build::run(&top, options)?;
     resources
         .into_iter()

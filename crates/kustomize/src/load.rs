@@ -12,7 +12,7 @@ pub(crate) const DEPTH_MAX: usize = 64;
 
 /// Which files a kustomization may load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LoadRestrictions {
+pub enum LoadRestrictor {
     /// Those in or below its folder.
     #[default]
     RootOnly,
@@ -24,7 +24,7 @@ pub enum LoadRestrictions {
 #[derive(Clone)]
 pub(crate) struct Layer<'a> {
     pub files: &'a dyn Files,
-    pub restrictions: LoadRestrictions,
+    pub restrictions: LoadRestrictor,
     /// Its folder, all links followed.
     pub root: String,
     /// Its folder as the entries that led here name it.
@@ -46,7 +46,7 @@ impl<'a> Layer<'a> {
     pub(crate) fn top(
         files: &'a dyn Files,
         path: &str,
-        restrictions: LoadRestrictions,
+        restrictions: LoadRestrictor,
     ) -> Result<Self, Error> {
         let read = |source| Error::Read {
             file: path.to_owned(),
@@ -149,8 +149,7 @@ impl<'a> Layer<'a> {
         if found.kind == Kind::Folder {
             return Err(read(FileError::IsFolder));
         }
-        if self.restrictions == LoadRestrictions::RootOnly
-            && !is_in_or_below(&found.path, &self.root)
+        if self.restrictions == LoadRestrictor::RootOnly && !is_in_or_below(&found.path, &self.root)
         {
             return Err(Error::invalid(format!(
                 "security; file '/{}' is not in or below '/{}'",

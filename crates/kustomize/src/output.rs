@@ -32,6 +32,11 @@ impl Object {
         &self.value
     }
 
+    /// Returns a copy of the object as a JSON value.
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.value.clone())
+    }
+
     /// Returns the object as JSON, for keeps.
     pub fn into_value(self) -> Value {
         Value::Object(self.value)
@@ -78,7 +83,7 @@ pub fn render(objects: &[Object]) -> String {
             out.push_str("---\n");
         }
         // The writer takes a value; the clone is of one object at a time.
-        out.push_str(&yaml::to_yaml(&Value::Object(object.value.clone())));
+        out.push_str(&yaml::to_yaml(&object.to_value()));
     }
     out
 }

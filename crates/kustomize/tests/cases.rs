@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
-use kustomize::{LoadRestrictions, MemoryFiles, Options, Order, build, render};
+use kustomize::{LoadRestrictor, MemoryFiles, Options, Order, build, render};
 use serde_json::Value;
 
 struct Case {
@@ -65,7 +65,7 @@ fn options(args: &[String]) -> Result<Options, String> {
     for arg in args {
         match arg.as_str() {
             "--load-restrictor=LoadRestrictionsNone" => {
-                options.load_restrictions = LoadRestrictions::None;
+                options.load_restrictor = LoadRestrictor::None;
             }
             "--reorder=legacy" => options.order = Order::Legacy,
             other => return Err(format!("unknown flag {other}")),
