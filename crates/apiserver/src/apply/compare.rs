@@ -143,8 +143,8 @@ impl Delta {
                 .filter(|name| !get(old, name)),
         );
         for name in names {
-            let old = old.and_then(|o| o.get(name)).or_else(|| map.zero(name));
-            let new = new.and_then(|n| n.get(name)).or_else(|| map.zero(name));
+            let old = old.and_then(|old| old.get(name).or_else(|| map.zero(name)));
+            let new = new.and_then(|new| new.get(name).or_else(|| map.zero(name)));
             let mut below = Delta::default();
             below.value(map.member(name).unwrap_or(Type::Deduced), old, new);
             self.put(&PathElement::field(name), below);

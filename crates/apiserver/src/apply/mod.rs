@@ -21,6 +21,7 @@ mod prune;
 mod remove;
 mod request;
 mod reset;
+mod scale;
 mod structs;
 #[cfg(test)]
 mod tests;
@@ -28,3 +29,4 @@ mod types;
 mod update;
 
 pub use request::{Apply, Outcome, Update, apply, keep_times, track_update};
+pub use scale::{owners_after_scale, owners_of_scale};

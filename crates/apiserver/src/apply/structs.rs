@@ -30,6 +30,8 @@ const STRUCTS: &[(&str, &str)] = &[
     ("DaemonSetSpec", "updateStrategy"),
     ("DeploymentSpec", "strategy"),
     ("DeploymentSpec", "template"),
+    ("Event", "deprecatedSource"),
+    ("Event", "regarding"),
     ("EphemeralContainer", "resources"),
     ("Event", "involvedObject"),
     ("Event", "source"),
@@ -58,11 +60,23 @@ const STRUCTS: &[(&str, &str)] = &[
 /// Root fields that are structs in every kind that has them.
 const ROOT_STRUCTS: &[&str] = &["metadata", "spec", "status"];
 
-/// Lists that are written as null where they are absent: the definition's last word, the field.
-const LISTS: &[(&str, &str)] = &[
+/// Lists and times that are written as null where they are absent: the definition's last word, the
+/// field.
+const NULLS: &[(&str, &str)] = &[
     ("CustomResourceDefinitionStatus", "conditions"),
     ("CustomResourceDefinitionStatus", "storedVersions"),
+    ("Event", "deprecatedFirstTimestamp"),
+    ("Event", "deprecatedLastTimestamp"),
+    ("Event", "eventTime"),
+    ("Event", "firstTimestamp"),
+    ("Event", "lastTimestamp"),
     ("PodSpec", "containers"),
+];
+
+/// Texts that are written as empty where they are absent.
+const TEXTS: &[(&str, &str)] = &[
+    ("Event", "reportingComponent"),
+    ("Event", "reportingInstance"),
 ];
 
 /// Returns the value that an absent field has, if it has one; `is_root` tells a whole object.
@@ -73,7 +87,8 @@ pub(super) fn zero(definition: &str, field: &str, is_root: bool) -> Option<&'sta
     }
     match (name, field) {
         ("PriorityClass", "value") => Some(&ZERO),
-        pair if LISTS.contains(&pair) => Some(&NULL),
+        pair if NULLS.contains(&pair) => Some(&NULL),
+        pair if TEXTS.contains(&pair) => Some(&EMPTY_TEXT),
         _ => None,
     }
 }

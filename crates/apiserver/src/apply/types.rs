@@ -165,7 +165,7 @@ impl<'a> Declared<'a> {
         Type::Declared(Declared {
             schema,
             open: self.open || schema.preserve_unknown,
-            custom: self.custom,
+            custom: self.custom && schema.definition.is_none(),
         })
     }
 }
