@@ -11,9 +11,29 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Puts in the defaults of a built-in kind; `old` is the stored object on an update.
 ///
+/// This is [`declare_defaults`] and then [`complete`]. Kubernetes records the owners of fields
+/// between the two: what the second adds has no owner.
+pub fn apply_defaults(kind: &TypeInfo, value: &mut Value, old: Option<&Value>) {
+    declare_defaults(kind, value, old);
+    complete(kind, value, old);
+}
+
+/// Adds what is nobody's field: generated selectors, address families, taints.
+pub fn complete(kind: &TypeInfo, value: &mut Value, old: Option<&Value>) {
+    match (kind.kind.as_str(), old) {
+        ("Job", None) => jobs::select(value),
+        ("Service", _) => services::complete(value),
+        ("Node", None) => node(value),
+        ("Event", _) => event(&kind.group, value),
+        _ => {}
+    }
+}
+
+/// Puts in the defaults that the writer of an object owns as if it had sent them.
+///
 /// Besides the defaults, the object gets the form that Kubernetes writes: no nulls, no empty
 /// lists, one spelling of quantities. A new object gets its first status.
-pub fn apply_defaults(kind: &TypeInfo, value: &mut Value, old: Option<&Value>) {
+pub fn declare_defaults(kind: &TypeInfo, value: &mut Value, old: Option<&Value>) {
     if kind.kind == "CustomResourceDefinition" {
         return;
     }
@@ -29,12 +49,11 @@ pub fn apply_defaults(kind: &TypeInfo, value: &mut Value, old: Option<&Value>) {
         "StatefulSet" => stateful_set(value),
         "DaemonSet" => daemon_set(value, old),
         "ReplicationController" => replication_controller(value),
-        "Job" => jobs::job(value, old),
+        "Job" => jobs::job(value),
         "CronJob" => jobs::cron_job(value),
         "Service" => services::service(value, old),
         "Secret" => default(value, "type", "Opaque"),
         "Namespace" => namespace(value),
-        "Node" => node(value, old),
         "LimitRange" => limit_range(value),
         "PersistentVolume" => persistent_volume(value),
         "PersistentVolumeClaim" => claim(value),
@@ -49,9 +68,6 @@ pub fn apply_defaults(kind: &TypeInfo, value: &mut Value, old: Option<&Value>) {
     }
     // The defaults themselves may have brought in objects that are always written.
     normal::normalise(&kind.schema, value);
-    if kind.kind == "Event" {
-        event(&kind.group, value);
-    }
 }
 
 fn fold_string_data(value: &mut Value) {
@@ -157,10 +173,7 @@ fn namespace(value: &mut Value) {
     }
 }
 
-fn node(value: &mut Value, old: Option<&Value>) {
-    if old.is_some() {
-        return;
-    }
+fn node(value: &mut Value) {
     let taint = json!({ "key": "node.kubernetes.io/not-ready", "effect": "NoSchedule" });
     let spec = object(value, "spec");
     let known = items(spec, "taints")

@@ -8,8 +8,8 @@ use super::pods;
 /// The label that ties Pods to their Job.
 const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
 
-/// Completes a Job; a new one gets its selector, from its uid.
-pub(super) fn job(value: &mut Value, old: Option<&Value>) {
+/// Puts in the defaults of a Job.
+pub(super) fn job(value: &mut Value) {
     let spec = object(value, "spec");
     let unset = |field: &str| spec[field].is_null();
     if unset("completions") && unset("parallelism") {
@@ -37,12 +37,13 @@ pub(super) fn job(value: &mut Value, old: Option<&Value>) {
         },
     );
     pods::template(object(spec, "template"));
-    if old.is_none() && value["spec"]["manualSelector"] != true {
-        select(value);
-    }
 }
 
-fn select(value: &mut Value) {
+/// Gives a new Job its selector and labels, from its uid.
+pub(super) fn select(value: &mut Value) {
+    if value["spec"]["manualSelector"] == true {
+        return;
+    }
     let name = value["metadata"]["name"].clone();
     let uid = value["metadata"]["uid"].clone();
     if text(&value["metadata"], "uid").is_empty() {

@@ -19,7 +19,7 @@ mod validate_network;
 mod validate_pods;
 
 pub use decode::decode;
-pub use defaults::apply_defaults;
+pub use defaults::{apply_defaults, complete, declare_defaults};
 pub use events::{from_core_event, to_core_event};
 pub use quantity::canonical_quantity;
 pub use validate::validate;

@@ -76,6 +76,26 @@ const PRESENT: &[(&str, &[&str])] = &[
 const NULL_TIMES: &[(&str, &[&str])] = &[
     ("ContainerStateRunning", &["startedAt"]),
     ("ContainerStateTerminated", &["startedAt", "finishedAt"]),
+    (
+        "DeploymentCondition",
+        &["lastUpdateTime", "lastTransitionTime"],
+    ),
+    ("ReplicaSetCondition", &["lastTransitionTime"]),
+    ("ReplicationControllerCondition", &["lastTransitionTime"]),
+    ("StatefulSetCondition", &["lastTransitionTime"]),
+    ("DaemonSetCondition", &["lastTransitionTime"]),
+    ("JobCondition", &["lastProbeTime", "lastTransitionTime"]),
+    ("PodCondition", &["lastProbeTime", "lastTransitionTime"]),
+    (
+        "NodeCondition",
+        &["lastHeartbeatTime", "lastTransitionTime"],
+    ),
+    (
+        "PersistentVolumeClaimCondition",
+        &["lastProbeTime", "lastTransitionTime"],
+    ),
+    ("NamespaceCondition", &["lastTransitionTime"]),
+    ("HorizontalPodAutoscalerCondition", &["lastTransitionTime"]),
 ];
 
 /// Numbers that are written even when they are zero, though the definitions do not require them.

@@ -34,10 +34,6 @@ pub(super) fn service(value: &mut Value, old: Option<&Value>) {
         return;
     }
     default(spec, "internalTrafficPolicy", "Cluster");
-    if spec["ipFamilies"].is_null() {
-        spec["ipFamilies"] = json!(["IPv4"]);
-    }
-    default(spec, "ipFamilyPolicy", "SingleStack");
     let outside = matches!(kind.as_str(), "NodePort" | "LoadBalancer");
     if outside {
         default(spec, "externalTrafficPolicy", "Cluster");
@@ -45,6 +41,18 @@ pub(super) fn service(value: &mut Value, old: Option<&Value>) {
     if kind == "LoadBalancer" {
         default(spec, "allocateLoadBalancerNodePorts", true);
     }
+}
+
+/// Adds what belongs to the address of a Service, which may be set by then.
+pub(super) fn complete(value: &mut Value) {
+    let spec = object(value, "spec");
+    if text(spec, "type") == "ExternalName" {
+        return;
+    }
+    if spec["ipFamilies"].is_null() {
+        spec["ipFamilies"] = json!(["IPv4"]);
+    }
+    default(spec, "ipFamilyPolicy", "SingleStack");
     let address = text(spec, "clusterIP").to_owned();
     if !address.is_empty() && items(spec, "clusterIPs").is_empty() {
         spec["clusterIPs"] = json!([address]);
@@ -55,7 +63,7 @@ pub(super) fn service(value: &mut Value, old: Option<&Value>) {
 fn keep_allocated(spec: &mut Value, old: &Value) {
     let (before, after) = (text(old, "type"), text(spec, "type").to_owned());
     if after != "ExternalName" && before != "ExternalName" {
-        for field in ["clusterIP", "clusterIPs"] {
+        for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
             if !old[field].is_null() {
                 default(spec, field, old[field].clone());
             }

@@ -86,7 +86,7 @@ fn check(crd: &Value, old: Option<&Value>) -> Vec<FieldError> {
         group.as_str().unwrap_or_default()
     );
     let name = &crd["metadata"]["name"];
-    if *name != want.as_str() {
+    if old.is_none() && *name != want.as_str() {
         let message = format!("Invalid value: {name}: must be spec.names.plural+\".\"+spec.group");
         found.push(finding("metadata.name", "FieldValueInvalid", message));
     }

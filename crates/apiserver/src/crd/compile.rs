@@ -33,7 +33,11 @@ fn row(spec: &Value, version: &Value, storage: &str) -> TypeInfo {
     let kind = text(&names["kind"]);
     let or_default =
         |value: String, default: String| if value.is_empty() { default } else { value };
-    let schema = read_structural(&version["schema"]["openAPIV3Schema"], &object_meta());
+    let mut schema = read_structural(&version["schema"]["openAPIV3Schema"], &object_meta());
+    let scale = scale(&version["subresources"]["scale"]);
+    if let Some(scale) = &scale {
+        schema.scaled_fields = vec![scale.spec_replicas.clone(), scale.status_replicas.clone()];
+    }
     TypeInfo {
         group: text(&spec["group"]),
         version: text(&version["name"]),
@@ -44,7 +48,7 @@ fn row(spec: &Value, version: &Value, storage: &str) -> TypeInfo {
         categories: texts(&names["categories"]),
         namespaced: spec["scope"] == "Namespaced",
         has_status: version["subresources"]["status"].is_object(),
-        scale: scale(&version["subresources"]["scale"]),
+        scale,
         tracks_generation: true,
         storage_version: storage.to_owned(),
         custom: true,

@@ -91,6 +91,9 @@ pub(super) fn wrong_type(schema: &Schema, value: &Value, path: &Path) -> Vec<Fie
             "Checked value must be of type integer (default format) in {path}"
         )));
     }
+    if let Some(rules) = &schema.rules {
+        check_enumeration(rules, value, path, &mut found);
+    }
     found
 }
 

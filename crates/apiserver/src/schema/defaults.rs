@@ -1,7 +1,7 @@
 //! Puts in the defaults that a schema gives.
 //!
-//! A null where null is no value counts as absent: it is removed, and then defaulted like any
-//! missing field. Defaults are completed from the schema too.
+//! A null where null is no value counts as absent when there is a default. Defaults are completed
+//! from the schema too.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ pub fn apply_defaults(schema: &Schema, value: &mut Value) {
                 !child.is_null()
                     || schema
                         .field(name)
-                        .is_none_or(|known| known.nullable || matches!(known.shape, Shape::Any))
+                        .is_none_or(|known| known.nullable || known.default.is_none())
             });
             for (name, known) in fields {
                 if let (Some(default), None) = (&known.default, map.get(name)) {

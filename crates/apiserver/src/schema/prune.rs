@@ -1,6 +1,7 @@
 //! Finds and removes the fields that a schema does not name.
 //!
-//! Paths go out in the order of the value. A value of the wrong type is left for validation.
+//! Paths go out in the order of the value. A value of the wrong type is left for validation. Nulls
+//! where null is no value count as absent and are removed without a word.
 
 use serde_json::Value;
 
@@ -24,6 +25,7 @@ pub fn unknown(schema: &Schema, value: &Value) -> Vec<String> {
 fn walk_mut(schema: &Schema, value: &mut Value, path: &Path, found: &mut Vec<String>) {
     match (&schema.shape, value) {
         (Shape::Object { .. }, Value::Object(map)) => {
+            map.retain(|name, child| !(child.is_null() && drops_null(schema, name)));
             map.retain(|name, child| {
                 let place = path.child(name);
                 if let Some(known) = schema.field(name) {
@@ -42,6 +44,14 @@ fn walk_mut(schema: &Schema, value: &mut Value, path: &Path, found: &mut Vec<Str
         }
         _ => {}
     }
+}
+
+/// Returns whether a null in this field counts as absent.
+fn drops_null(schema: &Schema, name: &str) -> bool {
+    schema.has_field(name)
+        && schema.field(name).is_some_and(|known| {
+            !known.nullable && known.default.is_none() && !matches!(known.shape, Shape::Any)
+        })
 }
 
 fn walk(schema: &Schema, value: &Value, path: &Path, found: &mut Vec<String>) {

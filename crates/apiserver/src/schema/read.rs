@@ -188,6 +188,13 @@ fn read(node: &Value, source: &mut Source<'_, '_>, place: Place) -> Schema {
     if let (true, Source::Structural(metadata)) = (schema.embedded_resource, &*source) {
         let metadata = Arc::clone(metadata);
         add_object_fields(&mut schema, &metadata);
+        if let Shape::Object { required, .. } = &mut schema.shape {
+            for name in ["apiVersion", "kind"] {
+                if !required.iter().any(|it| it == name) {
+                    required.push(name.to_owned());
+                }
+            }
+        }
     }
     schema.rules = read_rules(node, source);
     let own = schema.rules.as_ref();

@@ -34,6 +34,8 @@ pub struct Schema {
     pub untyped: bool,
     /// Whether the value or anything it may hold has rules in `x-kubernetes-validations`.
     pub has_expressions: bool,
+    /// Fields that the `scale` subresource reads, from the root: paths such as `.spec.replicas`.
+    pub scaled_fields: Vec<String>,
     /// How strategic merge patches treat a list or map: `x-kubernetes-patch-strategy`, split.
     pub patch_strategy: Vec<String>,
     /// `x-kubernetes-patch-merge-key`.

@@ -31,6 +31,9 @@ pub fn validate(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Fiel
     let mut found = Vec::new();
     walk(schema, value, old, &Path::root(), &mut found);
     list_types(schema, value, &Path::root(), &mut found);
+    for path in &schema.scaled_fields {
+        scaled_field(path, value, &mut found);
+    }
     if !schema.has_expressions {
         return found;
     }
@@ -44,6 +47,33 @@ pub fn validate(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<Fiel
     }
     expressions(schema, value, old, &Path::root(), &mut found);
     found
+}
+
+/// Checks a number that the `scale` subresource reads.
+fn scaled_field(path: &str, value: &Value, found: &mut Vec<FieldError>) {
+    let steps = path.split('.').filter(|step| !step.is_empty());
+    let target = steps.fold(value, |at, step| &at[step]);
+    let place = Path::of(path);
+    let (shown, kind) = match target {
+        Value::Null => return,
+        Value::Number(number) if number.is_i64() => {
+            if number.as_i64().is_some_and(|it| it < 0) {
+                found.push(checks::invalid(
+                    &place,
+                    target,
+                    "should be a non-negative integer",
+                ));
+            }
+            return;
+        }
+        Value::Number(number) => (number.to_string(), "float64"),
+        Value::Bool(flag) => (flag.to_string(), "bool"),
+        Value::String(text) => (text.clone(), "string"),
+        Value::Array(_) => (target.to_string(), "[]interface {}"),
+        Value::Object(_) => (target.to_string(), "map[string]interface {}"),
+    };
+    let detail = format!("{path} accessor error: {shown} is of the type {kind}, expected int64");
+    found.push(checks::invalid(&place, &Value::from(0), &detail));
 }
 
 fn walk(

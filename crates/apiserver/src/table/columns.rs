@@ -203,14 +203,14 @@ const TABLE: &[(&[&str], &[Line])] = &[
     ]),
     (&["LimitRange", "Role", "ClusterRole"], &[CREATED]),
     (&["RoleBinding"], &[
-        ("Role", "string", 0, "=rbac.v1.RoleBinding.roleRef"),
+        ("Role", "string", 0, "roleRef can reference a Role in the current namespace or a ClusterRole in the global namespace. If the RoleRef cannot be resolved, the Authorizer must return an error."),
         AGE,
         ("Users", "string", 1, "Users in the roleBinding"),
         ("Groups", "string", 1, "Groups in the roleBinding"),
         ("ServiceAccounts", "string", 1, "ServiceAccounts in the roleBinding"),
     ]),
     (&["ClusterRoleBinding"], &[
-        ("Role", "string", 0, "=rbac.v1.ClusterRoleBinding.roleRef"),
+        ("Role", "string", 0, "roleRef can only reference a ClusterRole in the global namespace. If the RoleRef cannot be resolved, the Authorizer must return an error."),
         AGE,
         ("Users", "string", 1, "Users in the clusterRoleBinding"),
         ("Groups", "string", 1, "Groups in the clusterRoleBinding"),
