@@ -30,7 +30,7 @@ const EXCLUSION_DEFAULT: &str = r"^.*\.sig$";
 /// Scans for ImageRepositories.
 pub(super) struct ImageRepositories {
     pub client: Client,
-    pub registry: registry::Client,
+    pub registry: Arc<registry::Client>,
     pub tags: Arc<tags::Store>,
     pub world: Arc<World>,
 }

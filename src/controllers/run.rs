@@ -7,6 +7,7 @@ use std::sync::Arc;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
 use super::objects::World;
 use crate::reconcile::{self, Clock, Driver, Jitter};
@@ -30,17 +31,23 @@ pub struct Context {
 /// Fails when a watch or a task of the driver ends by itself.
 pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), reconcile::Error> {
     let world = Arc::new(World::default());
+    let registry = Arc::new(context.registry);
     let mut driver = Driver::new(context.client.clone(), context.clock, context.jitter);
     let kind = &world.image_repositories;
-    driver.add(
-        ImageRepositories {
-            client: context.client,
-            registry: context.registry,
-            tags: context.tags,
-            world: world.clone(),
-        },
-        kind.store.clone(),
-        kind.wake.clone(),
-    );
+    let controller = ImageRepositories {
+        client: context.client.clone(),
+        registry: registry.clone(),
+        tags: context.tags.clone(),
+        world: world.clone(),
+    };
+    driver.add(controller, kind.store.clone(), kind.wake.clone());
+    let kind = &world.image_policies;
+    let controller = ImagePolicies {
+        client: context.client,
+        registry,
+        tags: context.tags,
+        world: world.clone(),
+    };
+    driver.add(controller, kind.store.clone(), kind.wake.clone());
     driver.run(shutdown).await
 }

@@ -185,10 +185,10 @@ async fn give_turns<C: Controller>(
     let mut passes: JoinSet<()> = JoinSet::new();
     loop {
         while passes.len() < PASSES_MAX {
-            let Some(key) = desk.wake.queue().take(Instant::now()) else {
+            let Some((key, superseded)) = desk.wake.queue().take(Instant::now()) else {
                 break;
             };
-            passes.spawn(turn(desk.clone(), key, jitter));
+            passes.spawn(turn(desk.clone(), key, superseded, jitter));
         }
         let is_full = passes.len() >= PASSES_MAX;
         let due = desk.wake.queue().next_due();
@@ -218,9 +218,16 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-async fn turn<C: Controller>(desk: Arc<Desk<C>>, key: Key, jitter: Jitter) {
+async fn turn<C: Controller>(
+    desk: Arc<Desk<C>>,
+    key: Key,
+    superseded: CancellationToken,
+    jitter: Jitter,
+) {
     let kind = C::Object::kind(&());
-    let ending = AssertUnwindSafe(desk.pass(&key)).catch_unwind().await;
+    let ending = AssertUnwindSafe(desk.pass(&key, superseded))
+        .catch_unwind()
+        .await;
     let mut queue = desk.wake.queue();
     let next = match ending {
         Ok(Ok(Ending::Idle)) => None,

@@ -18,6 +18,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::events::Recorder;
@@ -38,13 +39,14 @@ const WRITES_MAX: usize = 5;
 #[derive(Debug)]
 pub struct Progress {
     step: watch::Sender<Option<String>>,
+    superseded: CancellationToken,
 }
 
 impl Progress {
-    /// Returns a place where nothing was told yet.
-    pub fn new() -> Self {
+    pub(super) fn new(superseded: CancellationToken) -> Self {
         Self {
             step: watch::Sender::new(None),
+            superseded,
         }
     }
 
@@ -53,14 +55,14 @@ impl Progress {
         self.step.send_replace(Some(step.into()));
     }
 
+    /// Returns what is cancelled when the object is woken in its pass: whatever the pass only waits
+    /// for is no longer worth it, since another pass follows at once.
+    pub fn superseded(&self) -> &CancellationToken {
+        &self.superseded
+    }
+
     fn last(&self) -> Option<String> {
         self.step.borrow().clone()
-    }
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -88,7 +90,7 @@ type ReportOf<C> = Report<StatusOf<<C as Controller>::Object>>;
 
 impl<C: Controller> Desk<C> {
     /// Makes a pass over an object.
-    pub async fn pass(&self, key: &Key) -> Result<Ending, Error> {
+    pub async fn pass(&self, key: &Key, superseded: CancellationToken) -> Result<Ending, Error> {
         if let Some(invalid) = self.store.unreadable(key) {
             self.refuse(key, &invalid.error).await?;
             return Ok(Ending::Idle);
@@ -107,7 +109,7 @@ impl<C: Controller> Desk<C> {
             self.acknowledge(key, &object).await?;
             return Ok(Ending::Idle);
         }
-        let progress = Progress::new();
+        let progress = Progress::new(superseded);
         let work = AssertUnwindSafe(self.work(key, &object, &progress));
         let report = match work.catch_unwind().await {
             Ok(report) => report,

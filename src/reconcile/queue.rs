@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Key;
 
@@ -26,6 +27,8 @@ struct Entry {
     again: bool,
     /// Gone while running.
     gone: bool,
+    /// Cancelled by the first wake in the turn.
+    superseded: CancellationToken,
     /// How many turns there were.
     turns: u64,
     /// Failures in a row.
@@ -48,6 +51,7 @@ impl Queue {
         if entry.running {
             entry.again = true;
             entry.gone = false;
+            entry.superseded.cancel();
             return;
         }
         match entry.due {
@@ -56,8 +60,9 @@ impl Queue {
         }
     }
 
-    /// Returns an object whose turn it is, longest due first.
-    pub fn take(&mut self, now: Instant) -> Option<Key> {
+    /// Returns an object whose turn it is, longest due first, and what is cancelled when it is woken
+    /// in its turn.
+    pub fn take(&mut self, now: Instant) -> Option<(Key, CancellationToken)> {
         let (due, _, _) = self.due.first()?;
         if *due > now {
             return None;
@@ -67,7 +72,8 @@ impl Queue {
         entry.due = None;
         entry.running = true;
         entry.turns += 1;
-        Some(key)
+        entry.superseded = CancellationToken::new();
+        Some((key, entry.superseded.clone()))
     }
 
     /// Returns when the next turn is.
@@ -124,6 +130,7 @@ impl Queue {
         }
         entry.again = false;
         entry.gone = true;
+        entry.superseded.cancel();
         if !entry.running {
             self.entries.remove(key);
         }
@@ -152,27 +159,44 @@ mod tests {
         Key::new("apps", name)
     }
 
+    fn take(queue: &mut Queue, now: Instant) -> Option<Key> {
+        queue.take(now).map(|(key, _)| key)
+    }
+
+    #[test]
+    fn a_wake_in_a_turn_supersedes_it() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.wake(&key("a"), now);
+        let (_, superseded) = queue.take(now).unwrap();
+        assert!(!superseded.is_cancelled());
+        queue.wake(&key("a"), now);
+        assert!(superseded.is_cancelled());
+        queue.done(&key("a"), now, Next::Woken);
+        let (_, superseded) = queue.take(now).unwrap();
+        assert!(!superseded.is_cancelled());
+    }
+
     #[test]
     fn an_object_has_one_turn_however_often_it_is_woken() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         for _ in 0..3 {
             queue.wake(&key("a"), now);
         }
-        assert_eq!(queue.take(now), Some(key("a")));
-        assert_eq!(queue.take(now), None);
+        assert_eq!(take(&mut queue, now), Some(key("a")));
+        assert_eq!(take(&mut queue, now), None);
     }
 
     #[test]
     fn an_object_woken_in_its_turn_comes_again() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.wake(&key("a"), now);
-        assert_eq!(queue.take(now), Some(key("a")));
+        assert_eq!(take(&mut queue, now), Some(key("a")));
         queue.wake(&key("a"), now);
-        assert_eq!(queue.take(now), None);
+        assert_eq!(take(&mut queue, now), None);
         queue.done(&key("a"), now, Next::Woken);
-        assert_eq!(queue.take(now), Some(key("a")));
+        assert_eq!(take(&mut queue, now), Some(key("a")));
         queue.done(&key("a"), now, Next::Woken);
-        assert_eq!(queue.take(now), None);
+        assert_eq!(take(&mut queue, now), None);
     }
 
     #[test]
@@ -180,14 +204,14 @@ mod tests {
         let (mut queue, now) = (Queue::default(), Instant::now());
         let later = now + Duration::from_secs(60);
         queue.wake(&key("a"), now);
-        assert_eq!(queue.take(now), Some(key("a")));
+        assert_eq!(take(&mut queue, now), Some(key("a")));
         queue.done(&key("a"), now, Next::At(later));
-        assert_eq!(queue.take(now), None);
+        assert_eq!(take(&mut queue, now), None);
         assert_eq!(queue.next_due(), Some(later));
         queue.wake(&key("a"), now);
-        assert_eq!(queue.take(now), Some(key("a")));
+        assert_eq!(take(&mut queue, now), Some(key("a")));
         queue.done(&key("a"), now, Next::At(later));
-        assert_eq!(queue.take(later), Some(key("a")));
+        assert_eq!(take(&mut queue, later), Some(key("a")));
     }
 
     #[test]
@@ -196,7 +220,7 @@ mod tests {
         for name in ["b", "a", "c"] {
             queue.wake(&key(name), now);
         }
-        let order: Vec<_> = std::iter::from_fn(|| queue.take(now)).collect();
+        let order: Vec<_> = std::iter::from_fn(|| take(&mut queue, now)).collect();
         assert_eq!(order, [key("b"), key("a"), key("c")]);
     }
 
@@ -205,11 +229,11 @@ mod tests {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.wake(&key("a"), now);
         queue.wake(&key("b"), now);
-        assert_eq!(queue.take(now), Some(key("a")));
+        assert_eq!(take(&mut queue, now), Some(key("a")));
         queue.forget(&key("a"));
         queue.forget(&key("b"));
         queue.done(&key("a"), now, Next::At(now));
-        assert_eq!(queue.take(now), None);
+        assert_eq!(take(&mut queue, now), None);
         assert_eq!(queue.next_due(), None);
     }
 
@@ -217,12 +241,12 @@ mod tests {
     fn an_object_made_again_in_its_turn_waits_for_the_end_of_it() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         queue.wake(&key("a"), now);
-        assert_eq!(queue.take(now), Some(key("a")));
+        assert_eq!(take(&mut queue, now), Some(key("a")));
         queue.forget(&key("a"));
         queue.wake(&key("a"), now);
-        assert_eq!(queue.take(now), None);
+        assert_eq!(take(&mut queue, now), None);
         queue.done(&key("a"), now, Next::Woken);
-        assert_eq!(queue.take(now), Some(key("a")));
+        assert_eq!(take(&mut queue, now), Some(key("a")));
     }
 
     #[test]
