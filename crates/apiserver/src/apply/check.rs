@@ -74,12 +74,13 @@ impl<'a> Check<'a> {
             (Form::Map(map), Value::Object(object)) => {
                 for (name, value) in object {
                     self.path.push(Step::Field(name));
-                    match map.member(name) {
+                    let member = map.member(name);
+                    match member {
                         Some(member) => self.value(member, value),
                         None => self.report("field not declared in schema".to_owned()),
                     }
                     self.path.pop();
-                    if map.member(name).is_none() {
+                    if member.is_none() {
                         return;
                     }
                 }
@@ -97,8 +98,9 @@ impl<'a> Check<'a> {
 
     fn list(&mut self, list: ListType<'a>, items: &'a [Value]) {
         let mut seen = BTreeSet::new();
+        let keyed = !matches!(list.relation, Relation::Atomic);
         for (i, item) in items.iter().enumerate() {
-            let element = if let Relation::Atomic = list.relation {
+            let element = if !keyed {
                 PathElement::Index(i64::try_from(i).unwrap_or(i64::MAX))
             } else {
                 match list.element(item) {
@@ -109,8 +111,7 @@ impl<'a> Check<'a> {
                     }
                 }
             };
-            let keyed = !matches!(list.relation, Relation::Atomic);
-            if keyed && !seen.insert(element.clone()) {
+            if keyed && items.len() > 1 && !seen.insert(element.clone()) {
                 self.report(format!("duplicate entries for key {element}"));
             }
             self.path.push(Step::Element(element));

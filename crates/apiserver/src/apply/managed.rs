@@ -52,7 +52,7 @@ pub(super) struct Identity {
 }
 
 /// What one owner owns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Owned {
     pub set: FieldSet,
     /// The version whose field names the set uses.
@@ -61,7 +61,7 @@ pub(super) struct Owned {
 }
 
 /// All owners of an object.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Managed(pub BTreeMap<Identity, Owned>);
 
 impl Identity {

@@ -47,6 +47,19 @@ pub(super) fn changes_nothing(kind: Type<'_>, live: &Value, applied: &Value) -> 
 
 /// The items of `applied` must be found in `live` in the same order, each unchanged.
 fn list_changes_nothing(list: ListType<'_>, live: &[Value], applied: &[Value]) -> bool {
+    let same_length = live.len() == applied.len();
+    if same_length
+        && live
+            .iter()
+            .zip(applied)
+            .all(|(a, b)| list.same_element(a, b))
+    {
+        // The applied list has no element twice, so neither has the live one.
+        return live
+            .iter()
+            .zip(applied)
+            .all(|(live, applied)| changes_nothing(list.items, live, applied));
+    }
     let mut places = BTreeMap::new();
     for (i, item) in live.iter().enumerate() {
         let Ok(element) = list.element(item) else {

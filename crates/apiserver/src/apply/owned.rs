@@ -4,7 +4,7 @@
 //! something below them are not. Also the two views of a set that need the schema: with its named
 //! fields as members, and after the schema has changed.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -60,14 +60,17 @@ fn walk(kind: Type<'_>, value: &Value) -> (bool, Node) {
 fn walk_list(list: ListType<'_>, items: &[Value]) -> Node {
     let elements: Vec<Option<PathElement>> =
         items.iter().map(|item| list.element(item).ok()).collect();
-    let mut counts: BTreeMap<&PathElement, usize> = BTreeMap::new();
-    for element in elements.iter().flatten() {
-        *counts.entry(element).or_default() += 1;
-    }
+    let mut sorted: Vec<&PathElement> = elements.iter().flatten().collect();
+    sorted.sort();
+    let twice: BTreeSet<&PathElement> = sorted
+        .windows(2)
+        .filter(|pair| pair[0] == pair[1])
+        .map(|pair| pair[0])
+        .collect();
     let mut node = Node::default();
     for (element, item) in elements.iter().zip(items) {
         let Some(element) = element else { continue };
-        let below = if counts[element] > 1 {
+        let below = if twice.contains(element) {
             Node::default()
         } else {
             walk(list.items, item).1
@@ -79,6 +82,7 @@ fn walk_list(list: ListType<'_>, items: &[Value]) -> Node {
 
 fn walk_map(map: MapType<'_>, object: &Map<String, Value>) -> Node {
     let mut node = Node::default();
+    node.members.reserve(object.len());
     for (name, value) in object {
         let (is_leaf, below) = walk(map.member(name).unwrap_or(Type::Deduced), value);
         let is_empty = value.is_null() || value.as_object().is_some_and(Map::is_empty);
@@ -163,7 +167,7 @@ fn find_collapsed(
 }
 
 /// Returns the elements of one level: whether each is a member, and what is below it.
-fn elements(set: &FieldSet) -> Vec<(&PathElement, bool, Option<&FieldSet>)> {
+fn elements(set: &FieldSet) -> impl Iterator<Item = (&PathElement, bool, Option<&FieldSet>)> {
     let parents = set
         .children()
         .iter()
@@ -173,5 +177,5 @@ fn elements(set: &FieldSet) -> Vec<(&PathElement, bool, Option<&FieldSet>)> {
         .iter()
         .filter(|element| set.child(element).is_none())
         .map(|element| (element, true, None));
-    parents.chain(leaves).collect()
+    parents.chain(leaves)
 }

@@ -82,6 +82,7 @@ pub fn apply(request: Apply<'_>) -> Result<Outcome, ApiError> {
     };
     let mut managed = Managed::decode(entries_of(&live))
         .map_err(|e| failure(format!("failed to decode managed fields: {e}")))?;
+    let stored = managed.clone();
     let versions = Versions::new(request.kind, request.versions, request.subresource);
     if managed.0.is_empty() {
         take_all(&request, &versions, &live, &mut managed);
@@ -117,7 +118,9 @@ pub fn apply(request: Apply<'_>) -> Result<Outcome, ApiError> {
     if request.manager == last_applied::KUBECTL {
         last_applied::follow(&mut object, applied);
     }
-    set_entries(&mut object, managed.encode());
+    if changes || managed != stored {
+        set_entries(&mut object, managed.encode());
+    }
     Ok(Outcome {
         object,
         changed: changes,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::fields::PathElement;
+use crate::fields::{PathElement, same_value};
 use crate::schema::{ListKind, Schema, Shape};
 
 use super::structs;
@@ -117,12 +117,9 @@ impl<'a> Type<'a> {
 impl<'a> Declared<'a> {
     fn form(self, value: Option<&Value>) -> (Form<'a>, Choice) {
         let scalar = |kind| (Form::Scalar(kind), Choice::Whole);
-        match self.schema.definition.as_deref() {
-            Some(QUANTITY) => return scalar(Scalar::Any),
-            Some(RAW_EXTENSION) => return open_form(value, Type::Untyped, true),
-            _ => {}
-        }
         match &self.schema.shape {
+            Shape::IntOrString if self.is(QUANTITY) => scalar(Scalar::Any),
+            Shape::Any if self.is(RAW_EXTENSION) => open_form(value, Type::Untyped, true),
             Shape::Any | Shape::IntOrString => open_form(value, Type::Deduced, false),
             Shape::String => match self.schema.format.as_str() {
                 "" | "byte" => scalar(Scalar::String),
@@ -159,6 +156,10 @@ impl<'a> Declared<'a> {
                 (Form::Map(map), Choice::Whole)
             }
         }
+    }
+
+    fn is(self, definition: &str) -> bool {
+        self.schema.definition.as_deref() == Some(definition)
     }
 
     fn below(self, schema: &'a Schema) -> Type<'a> {
@@ -284,6 +285,26 @@ impl ListType<'_> {
             ));
         }
         Ok(PathElement::key(fields))
+    }
+
+    /// Returns whether two items stand for the same element; no where that is not certain.
+    pub fn same_element(&self, a: &Value, b: &Value) -> bool {
+        match self.relation {
+            Relation::Atomic => false,
+            Relation::Set => same_value(a, b),
+            Relation::Map(keys) => {
+                let (Value::Object(a), Value::Object(b)) = (a, b) else {
+                    return false;
+                };
+                keys.iter().all(|key| {
+                    let default = || self.key_default(key);
+                    match (a.get(key).or_else(default), b.get(key).or_else(default)) {
+                        (Some(a), Some(b)) => same_value(a, b),
+                        _ => false,
+                    }
+                })
+            }
+        }
     }
 
     fn key_default(&self, key: &str) -> Option<&Value> {

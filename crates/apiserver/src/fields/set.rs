@@ -33,11 +33,15 @@ impl FieldSet {
         mut members: Vec<PathElement>,
         mut children: Vec<(PathElement, Arc<FieldSet>)>,
     ) -> Self {
-        members.sort();
-        members.dedup();
+        if !members.is_sorted_by(|a, b| a < b) {
+            members.sort();
+            members.dedup();
+        }
         children.retain(|(_, set)| !set.is_empty());
-        children.sort_by(|a, b| a.0.cmp(&b.0));
-        children.dedup_by(|a, b| a.0 == b.0);
+        if !children.is_sorted_by(|a, b| a.0 < b.0) {
+            children.sort_by(|a, b| a.0.cmp(&b.0));
+            children.dedup_by(|a, b| a.0 == b.0);
+        }
         Self { members, children }
     }
 
