@@ -8,9 +8,11 @@ mod completion;
 pub mod demo;
 mod hint;
 mod output;
+mod policy;
 mod progress;
 mod run;
 mod signals;
+mod tags;
 
 use std::process::ExitCode;
 
@@ -42,7 +44,9 @@ pub struct Arguments {
 enum Command {
     Apiserver(apiserver::Arguments),
     Completion(completion::Arguments),
+    Policy(policy::Arguments),
     Run(run::Arguments),
+    Tags(tags::Arguments),
 }
 
 /// Parses the process' arguments, runs the command and returns the exit code.
@@ -79,6 +83,8 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Apiserver(arguments) => apiserver::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
+        Command::Policy(arguments) => policy::run(&arguments),
+        Command::Tags(arguments) => tags::run(arguments).await,
         Command::Completion(arguments) => completion::run(&arguments),
     }
 }

@@ -1,0 +1,201 @@
+//! `towpath tags IMAGE`: an image's tags, and what a policy would choose among them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use crate::cli::hint::Hint;
+use crate::cli::{output, progress};
+use crate::image::Repository;
+use crate::policy::{Choice, Explanation, Filter, Policy};
+use crate::registry::{Access, Client, Keychain};
+
+/// The largest docker configuration that is read.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
+/// Lists the tags of an image; with a policy, says which it would choose and why not the others.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The image, such as ghcr.io/acme/app.
+    #[arg(value_name = "IMAGE")]
+    image: String,
+    /// Chooses the greatest version in this range.
+    #[arg(long, value_name = "RANGE", group = "choice")]
+    semver: Option<String>,
+    /// Chooses the last (asc) or first (desc) in the alphabet.
+    #[arg(long, value_name = "ORDER", group = "choice", default_missing_value = "asc", num_args = 0..=1)]
+    alphabetical: Option<Order>,
+    /// Chooses the greatest (asc) or smallest (desc) number.
+    #[arg(long, value_name = "ORDER", group = "choice", default_missing_value = "asc", num_args = 0..=1)]
+    numerical: Option<Order>,
+    /// Keeps only tags that match this RE2 pattern.
+    #[arg(long, value_name = "PATTERN")]
+    pattern: Option<String>,
+    /// What of the pattern's groups is compared, such as $ts.
+    #[arg(long, value_name = "TEMPLATE", requires = "pattern")]
+    extract: Option<String>,
+    /// Allows plain http.
+    #[arg(long)]
+    insecure: bool,
+    /// The docker configuration with credentials; $DOCKER_CONFIG/config.json by default.
+    #[arg(long, value_name = "FILE")]
+    docker_config: Option<PathBuf>,
+    /// How long to wait for the registry, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    timeout: u64,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: output::Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Order {
+    Asc,
+    Desc,
+}
+
+impl Order {
+    fn word(self) -> String {
+        match self {
+            Self::Asc => "asc".to_owned(),
+            Self::Desc => "desc".to_owned(),
+        }
+    }
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let repository = Repository::parse_image_field(&arguments.image)
+        .with_context(|| format!("read the image {:?}", arguments.image))
+        .hint("name the image without a tag, such as ghcr.io/acme/app")?;
+    let policy = policy(&arguments)?;
+    let mut access = Access::anonymous(Duration::from_secs(arguments.timeout));
+    access.insecure = arguments.insecure;
+    access.credential = credential(&arguments, &repository)?;
+    let client = Client::new();
+    let listing = client.tags(&repository, &access, &|_| true);
+    let scanning = format!("scanning {repository}");
+    let listing = progress::during(&scanning, listing)
+        .await
+        .with_context(|| format!("scan {repository}"))
+        .hint(
+            "a private registry needs --docker-config; one on this machine may need --insecure",
+        )?;
+    let Some(policy) = policy else {
+        return list(&listing.tags, arguments.output);
+    };
+    show(
+        &policy.explain(listing.tags.iter().map(String::as_str)),
+        arguments.output,
+    )
+}
+
+fn policy(arguments: &Arguments) -> anyhow::Result<Option<Policy>> {
+    let choice = match (
+        &arguments.semver,
+        arguments.alphabetical,
+        arguments.numerical,
+    ) {
+        (Some(range), _, _) => Choice::SemVer {
+            range: range.clone(),
+        },
+        (_, Some(order), _) => Choice::Alphabetical {
+            order: order.word(),
+        },
+        (_, _, Some(order)) => Choice::Numerical {
+            order: order.word(),
+        },
+        (None, None, None) => {
+            let filters = arguments.pattern.is_some();
+            anyhow::ensure!(
+                !filters,
+                "--pattern needs --semver, --alphabetical or --numerical"
+            );
+            return Ok(None);
+        }
+    };
+    let filter = arguments.pattern.as_ref().map(|pattern| Filter {
+        pattern: pattern.clone(),
+        extract: arguments.extract.clone().unwrap_or_default(),
+    });
+    Ok(Some(Policy::new(&choice, filter.as_ref())?))
+}
+
+fn credential(
+    arguments: &Arguments,
+    repository: &Repository,
+) -> anyhow::Result<Option<crate::registry::Credential>> {
+    let home = || std::env::home_dir().map(|home| home.join(".docker"));
+    let folder = || {
+        std::env::var_os("DOCKER_CONFIG")
+            .map(PathBuf::from)
+            .or_else(home)
+    };
+    let file = match &arguments.docker_config {
+        Some(file) => file.clone(),
+        None => match folder().map(|folder| folder.join("config.json")) {
+            Some(file) if file.exists() => file,
+            _ => return Ok(None),
+        },
+    };
+    let about = || format!("read the docker configuration {}", file.display());
+    let size = std::fs::metadata(&file).with_context(about)?.len();
+    anyhow::ensure!(
+        size <= CONFIG_BYTES_MAX,
+        "{}: larger than 1 MiB",
+        file.display()
+    );
+    let bytes = std::fs::read(&file).with_context(about)?;
+    let data = [(".dockerconfigjson".to_owned(), bytes)].into();
+    let keychain = Keychain::from_secret("kubernetes.io/dockerconfigjson", &data);
+    let Some(keychain) = keychain.with_context(about)? else {
+        return Ok(None);
+    };
+    keychain.credential(repository).with_context(about)
+}
+
+fn list(tags: &[String], format: output::Format) -> anyhow::Result<ExitCode> {
+    match format {
+        output::Format::Table => {
+            let lines: String = tags.iter().map(|tag| format!("{tag}\n")).collect();
+            output::text_out(&lines)?;
+        }
+        format => output::print(format, &json!({ "tags": tags }))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the verdicts; a policy that chooses nothing is a failure.
+fn show(explanation: &Explanation, format: output::Format) -> anyhow::Result<ExitCode> {
+    let rows = explanation.verdicts.iter().map(|verdict| {
+        let value = verdict.value.clone().unwrap_or_default();
+        vec![verdict.tag.clone(), value, verdict.outcome.to_string()]
+    });
+    match format {
+        output::Format::Table => {
+            let rows: Vec<_> = rows.collect();
+            output::text_out(&output::table(&["TAG", "COMPARED", "VERDICT"], &rows))?;
+        }
+        format => {
+            let verdicts = explanation.verdicts.iter().map(|verdict| {
+                json!({"tag": verdict.tag, "value": verdict.value,
+                    "verdict": verdict.outcome.to_string(),
+                    "refused": verdict.outcome.is_refused()})
+            });
+            let chosen = explanation
+                .selection
+                .as_ref()
+                .ok()
+                .map(|selection| &selection.tag);
+            let verdicts: Vec<Value> = verdicts.collect();
+            output::print(format, &json!({"chosen": chosen, "tags": verdicts}))?;
+        }
+    }
+    match &explanation.selection {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(anyhow::anyhow!("{error}")).hint("no tag is allowed by this policy"),
+    }
+}
