@@ -3,18 +3,20 @@
 //! What `towpath run` and `towpath demo` serve. One owner for all tasks: when one ends, all end.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use kube::Client;
 use serde_json::Value;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Cluster, Embedded};
 use crate::reconcile::{Clock, Jitter};
-use crate::{api, apply, controllers, registry, tags};
+use crate::{api, apply, controllers, git, registry, source, tags};
 
 /// The field manager of definitions and of what `-f` names.
 const FIELD_MANAGER: &str = "towpath";
@@ -83,16 +85,25 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
         }
     };
     let (client, description) = (cluster.client(), cluster.description().to_owned());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+    let listener = listener.context("listen for those who want artifacts")?;
+    let advertised = listener.local_addr()?.to_string();
+    let storage = source::Storage::open(&options.data.join("source"), &advertised)?;
     let context = controllers::Context {
         client: client.clone(),
         clock: Clock::system(),
         jitter: Jitter::new(u64::from(std::process::id())),
         registry: registry::Client::new(),
         tags: Arc::new(tags::Store::open(&options.data.join("tags"))?),
+        git: git::Git::open(&options.data.join("git"))?,
+        storage: storage.clone(),
     };
     let mut tasks = JoinSet::new();
     // The cluster ends last, so that the controllers' last words are kept.
     let after = CancellationToken::new();
+    let artifacts = axum::serve(listener, source::router(storage))
+        .with_graceful_shutdown(after.clone().cancelled_owned());
+    tasks.spawn(async move { artifacts.await.context("serve artifacts") });
     let serving = cluster.serve(after.clone());
     tasks.spawn(async move {
         serving.await;

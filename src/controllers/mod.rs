@@ -6,7 +6,9 @@
 
 #![expect(dead_code, reason = "the controllers of the later kinds are to come")]
 
+mod artifacts;
 mod git_access;
+mod git_repository;
 mod image_access;
 mod image_policy;
 mod image_repository;

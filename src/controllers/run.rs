@@ -7,10 +7,14 @@ use std::sync::Arc;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use super::artifacts::Artifacts;
+use super::git_repository::GitRepositories;
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
 use super::objects::World;
+use crate::git::{Git, Tree};
 use crate::reconcile::{self, Clock, Driver, Jitter};
+use crate::source::Storage;
 use crate::{registry, tags};
 
 /// What controllers work with: the cluster, the rooms, the time.
@@ -25,6 +29,10 @@ pub struct Context {
     pub registry: registry::Client,
     /// Keeps scans.
     pub tags: Arc<tags::Store>,
+    /// Speaks to Git remotes.
+    pub git: Git,
+    /// Keeps artifacts.
+    pub storage: Storage<Tree>,
 }
 
 /// Runs all controllers until `shutdown`, and at most ten seconds more for passes that are under way.
@@ -32,7 +40,12 @@ pub struct Context {
 pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), reconcile::Error> {
     let world = Arc::new(World::default());
     let registry = Arc::new(context.registry);
-    let mut driver = Driver::new(context.client.clone(), context.clock, context.jitter);
+    let artifacts = Arc::new(Artifacts::new(context.git.clone(), context.storage));
+    let mut driver = Driver::new(
+        context.client.clone(),
+        context.clock.clone(),
+        context.jitter,
+    );
     let kind = &world.image_repositories;
     let controller = ImageRepositories {
         client: context.client.clone(),
@@ -43,9 +56,18 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
     driver.add(controller, kind.store.clone(), kind.wake.clone());
     let kind = &world.image_policies;
     let controller = ImagePolicies {
-        client: context.client,
+        client: context.client.clone(),
         registry,
         tags: context.tags,
+        world: world.clone(),
+    };
+    driver.add(controller, kind.store.clone(), kind.wake.clone());
+    let kind = &world.git_repositories;
+    let controller = GitRepositories {
+        client: context.client,
+        clock: context.clock,
+        git: context.git,
+        artifacts,
         world: world.clone(),
     };
     driver.add(controller, kind.store.clone(), kind.wake.clone());
