@@ -9,11 +9,11 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Random, name_end, timestamp, uuid};
-use crate::crd;
 use crate::kinds::{self, TypeInfo};
 use crate::objects;
 use crate::served::Served;
 use crate::store::{Key, Scope, Store};
+use crate::{crd, schema};
 
 /// The resource of CustomResourceDefinitions.
 pub(crate) const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions";
@@ -32,6 +32,8 @@ pub(crate) struct Api {
     builtin: Vec<Arc<TypeInfo>>,
     served: RwLock<Arc<Served>>,
     reloading: std::sync::Mutex<()>,
+    /// Held from the choice of a Service's address until it is stored.
+    pub(crate) allocating: tokio::sync::Mutex<()>,
 }
 
 impl Api {
@@ -48,6 +50,7 @@ impl Api {
             builtin,
             served: RwLock::default(),
             reloading: std::sync::Mutex::default(),
+            allocating: tokio::sync::Mutex::default(),
         };
         api.reload();
         api
@@ -97,6 +100,17 @@ impl Api {
                 self.store.end_watches(&objects::resource(row));
             }
         }
+    }
+
+    /// Returns an object as it is stored; fields that its stored version does not know are gone.
+    pub(crate) fn stored(&self, kind: &TypeInfo, mut value: Value) -> Value {
+        if kind.custom && kind.version != kind.storage_version {
+            let served = self.served();
+            if let Some(row) = served.find(&kind.group, &kind.storage_version, &kind.plural) {
+                schema::prune(&row.schema, &mut value);
+            }
+        }
+        objects::stored(kind, value)
     }
 
     /// Returns the present moment.

@@ -9,22 +9,11 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::kinds::TypeInfo;
-use crate::schema;
 use crate::store::Entry;
+use crate::{builtin, schema};
 
 /// The group whose Events are a second view of core's.
 const EVENTS_GROUP: &str = "events.k8s.io";
-
-/// Fields of a core Event and what they are called in the other view.
-const EVENT_FIELDS: [(&str, &str); 7] = [
-    ("involvedObject", "regarding"),
-    ("message", "note"),
-    ("source", "deprecatedSource"),
-    ("firstTimestamp", "deprecatedFirstTimestamp"),
-    ("lastTimestamp", "deprecatedLastTimestamp"),
-    ("count", "deprecatedCount"),
-    ("reportingComponent", "reportingController"),
-];
 
 /// Returns the name under which a kind's objects are stored.
 pub(crate) fn resource(kind: &TypeInfo) -> Arc<str> {
@@ -51,12 +40,12 @@ pub(crate) fn served(kind: &TypeInfo, entry: &Entry) -> Value {
 
 /// Returns a stored value as it is served at a version.
 pub(crate) fn complete(kind: &TypeInfo, mut value: Value) -> Value {
+    if is_event_view(kind) {
+        value = builtin::from_core_event(&value);
+    }
     let Some(map) = value.as_object_mut() else {
         return value;
     };
-    if is_event_view(kind) {
-        rename(map, |(core, view)| (core, view));
-    }
     map.insert("apiVersion".to_owned(), kind.api_version().into());
     map.insert("kind".to_owned(), kind.kind.clone().into());
     if kind.custom {
@@ -69,26 +58,14 @@ pub(crate) fn complete(kind: &TypeInfo, mut value: Value) -> Value {
 
 /// Returns an object as it is stored.
 pub(crate) fn stored(kind: &TypeInfo, mut value: Value) -> Value {
+    if is_event_view(kind) {
+        value = builtin::to_core_event(&value);
+    }
     if let Some(map) = value.as_object_mut() {
         map.remove("apiVersion");
         map.remove("kind");
-        if is_event_view(kind) {
-            rename(map, |(core, view)| (view, core));
-        }
     }
     value
-}
-
-fn rename(
-    map: &mut Map<String, Value>,
-    direction: fn((&'static str, &'static str)) -> (&'static str, &'static str),
-) {
-    for pair in EVENT_FIELDS {
-        let (from, to) = direction(pair);
-        if let Some(value) = map.remove(from) {
-            map.insert(to.to_owned(), value);
-        }
-    }
 }
 
 /// Returns the JSON text of an object as it is served, `apiVersion` and `kind` included.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::accept::{Accept, Shape};
 use super::query::Query;
+use super::refuse;
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::kinds::TypeInfo;
@@ -106,12 +107,16 @@ impl Answer {
     }
 }
 
-/// Returns what table rows carry beside their cells.
-pub(crate) fn include(query: &Query) -> Include {
+/// Returns what table rows carry beside their cells; 400 for what they cannot carry.
+pub(crate) fn include(query: &Query) -> Result<Include, ApiError> {
     match query.first("includeObject").unwrap_or_default() {
-        "None" => Include::None,
-        "Object" => Include::Object,
-        _ => Include::Metadata,
+        "None" => Ok(Include::None),
+        "Object" => Ok(Include::Object),
+        "" | "Metadata" => Ok(Include::Metadata),
+        other => Err(refuse::bad(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must \
+             be 'Metadata', 'Object', 'None', or empty"
+        ))),
     }
 }
 
@@ -138,16 +143,16 @@ pub(crate) fn object(
     value: &Value,
     accept: Accept,
     query: &Query,
-) -> Value {
-    match accept.shape {
+) -> Result<Value, ApiError> {
+    Ok(match accept.shape {
         Shape::Table(version) => {
             let meta = json!({ "resourceVersion": objects::meta_text(value, "resourceVersion") });
             let items = std::slice::from_ref(value);
-            let mut table = table::render(kind, items, meta, include(query), api.now());
+            let mut table = table::render(kind, items, meta, include(query)?, api.now());
             at_version(&mut table, version);
             table
         }
         Shape::Partial(version) => objects::partial(value, version),
         Shape::Plain | Shape::Discovery(_) => value.clone(),
-    }
+    })
 }

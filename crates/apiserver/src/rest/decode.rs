@@ -11,7 +11,7 @@ use super::query::{FieldValidation, quote};
 use super::refuse;
 use crate::error::{ApiError, FieldError};
 use crate::kinds::TypeInfo;
-use crate::schema;
+use crate::{builtin, schema};
 
 /// The body types of create and update.
 const ACCEPTED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
@@ -110,6 +110,14 @@ pub(crate) fn object(
     let decoded = value(call, bytes, kind.custom)?;
     let mut value = decoded.value;
     check_kind(kind, &mut value)?;
+    if !kind.custom {
+        builtin::decode(kind, &value).map_err(|why| {
+            let (kind, version) = (&kind.kind, &kind.version);
+            refuse::bad(format!(
+                "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+            ))
+        })?;
+    }
     let warnings = check_fields(kind, &mut value, (bytes, decoded.duplicates), validation)?;
     Ok(Object { value, warnings })
 }

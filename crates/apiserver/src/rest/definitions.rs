@@ -110,7 +110,7 @@ async fn put(api: &Api, kind: &TypeInfo, entry: &Entry, new: Value) -> Result<()
             path: entry.path.to_string(),
         },
         expected: Some(entry.revision),
-        object: objects::stored(kind, new),
+        object: api.stored(kind, new),
         remove: false,
     };
     api.store.submit(change).await.map(drop)

@@ -70,9 +70,10 @@ pub(crate) async fn one(
     let deleted = delete(api, kind, &target.namespace, &target.name, &options).await?;
     let answer = match deleted {
         Deleted::Gone(value) => Answer::json(200, &success(kind, &target.name, &value)),
-        Deleted::Marked(value) | Deleted::GoneShown(value) => {
-            Answer::json(200, &answer::object(api, kind, &value, wanted, &call.query))
-        }
+        Deleted::Marked(value) | Deleted::GoneShown(value) => Answer::json(
+            200,
+            &answer::object(api, kind, &value, wanted, &call.query)?,
+        ),
     };
     Ok(answer.warn(job_warning(kind, &options).into_iter().collect()))
 }
@@ -119,7 +120,7 @@ pub(crate) async fn collection(
                 let revision = meta_text(&value, "resourceVersion")
                     .parse()
                     .unwrap_or(entry.revision);
-                let shown = Entry::of(&entry.path, revision, objects::stored(kind, value));
+                let shown = Entry::of(&entry.path, revision, api.stored(kind, value));
                 answered.push(Arc::new(shown));
             }
             Err(error) if error.code == 404 => {}
@@ -160,7 +161,7 @@ fn options(call: &Call, bytes: &Bytes) -> Result<DeleteOptions, ApiError> {
         (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
         (None, None) => None,
         (Some(other), _) => {
-            let supported = "supported values: \"Background\", \"Foreground\", \"Orphan\"";
+            let supported = "supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"";
             errors.push(FieldError {
                 field: "propagationPolicy".to_owned(),
                 reason: "FieldValueNotSupported",
@@ -231,7 +232,7 @@ async fn delete_once(
             // Nothing ever held it: the last state is the one that was there.
             new = live.clone();
         }
-        let shown = if marking.is_plain() {
+        let shown = if marking.is_plain() && !strategy::shows_deleted(kind) {
             Deleted::Gone(live.clone())
         } else {
             Deleted::GoneShown(new.clone())
@@ -239,7 +240,7 @@ async fn delete_once(
         if options.dry_run {
             return Ok(Ok(shown));
         }
-        let object = objects::stored(kind, new);
+        let object = api.stored(kind, new);
         let change = Change {
             key: key.clone(),
             expected: Some(entry.revision),
@@ -251,7 +252,7 @@ async fn delete_once(
     if options.dry_run || new == live {
         return Ok(Ok(Deleted::Marked(new)));
     }
-    let object = objects::stored(kind, new);
+    let object = api.stored(kind, new);
     let change = Change {
         key: key.clone(),
         expected: Some(entry.revision),
@@ -340,7 +341,10 @@ impl Marking {
             .map(str::to_owned)
             .collect();
         let mut finalizers = before.clone();
+        let job = kind.group == "batch" && kind.plural == "jobs";
         let add = match options.propagation {
+            // Jobs are older than garbage collection and keep their Pods unless told otherwise.
+            None if job => Some(ORPHAN),
             None => None,
             Some(Propagation::Background) => Some(""),
             Some(Propagation::Foreground) => Some(FOREGROUND),

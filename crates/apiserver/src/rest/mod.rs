@@ -19,6 +19,7 @@ mod refuse;
 mod route;
 mod scale;
 mod selector;
+mod services;
 pub(crate) mod strategy;
 mod verbs;
 mod watch;

@@ -101,7 +101,7 @@ pub(crate) async fn get(
     let value = objects::served(kind, &entry);
     Ok(Answer::json(
         200,
-        &answer::object(api, kind, &value, wanted, &call.query),
+        &answer::object(api, kind, &value, wanted, &call.query)?,
     ))
 }
 
@@ -119,13 +119,13 @@ pub(crate) async fn list(
     if options.watch {
         let view = watch::View {
             shape: wanted.shape,
-            include: answer::include(&call.query),
+            include: answer::include(&call.query)?,
         };
         return watch::begin(api, selection, &target.namespace, &options, view);
     }
     let (snapshot, start) = snapshot(api, &selection, &target.namespace, &options).await?;
     let page = page(snapshot, &selection, &options, start);
-    Ok(render(api, kind, &page, wanted, call))
+    render(api, kind, &page, wanted, call)
 }
 
 /// One page of a list.
@@ -243,7 +243,13 @@ fn page(snapshot: Snapshot, selection: &Selection, options: &ListOptions, start:
     page
 }
 
-fn render(api: &Api, kind: &Arc<TypeInfo>, page: &Page, wanted: Accept, call: &Call) -> Answer {
+fn render(
+    api: &Api,
+    kind: &Arc<TypeInfo>,
+    page: &Page,
+    wanted: Accept,
+    call: &Call,
+) -> Result<Answer, ApiError> {
     let mut meta = Map::new();
     meta.insert(
         "resourceVersion".to_owned(),
@@ -262,7 +268,7 @@ fn render(api: &Api, kind: &Arc<TypeInfo>, page: &Page, wanted: Accept, call: &C
         meta.insert("remainingItemCount".to_owned(), remaining.into());
     }
     let meta = Value::Object(meta);
-    match wanted.shape {
+    Ok(match wanted.shape {
         Shape::Table(version) => {
             let items: Vec<Value> = page
                 .entries
@@ -270,7 +276,7 @@ fn render(api: &Api, kind: &Arc<TypeInfo>, page: &Page, wanted: Accept, call: &C
                 .map(|e| objects::served(kind, e))
                 .collect();
             let mut table =
-                table::render(kind, &items, meta, answer::include(&call.query), api.now());
+                table::render(kind, &items, meta, answer::include(&call.query)?, api.now());
             answer::at_version(&mut table, version);
             Answer::json(200, &table)
         }
@@ -297,7 +303,7 @@ fn render(api: &Api, kind: &Arc<TypeInfo>, page: &Page, wanted: Accept, call: &C
                 .collect();
             Answer::bytes(200, answer::JSON, list_text(kind, &meta, &items))
         }
-    }
+    })
 }
 
 /// Returns the text of a list by putting the texts of its items side by side.

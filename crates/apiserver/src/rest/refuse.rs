@@ -72,7 +72,13 @@ pub(crate) fn forbidden(kind: &TypeInfo, name: &str, why: &str) -> ApiError {
 
 /// Returns the refusal of an object with wrong fields.
 pub(crate) fn invalid(kind: &TypeInfo, name: &str, errors: &[FieldError]) -> ApiError {
-    invalid_as(&kind.group, &kind.kind, name, errors)
+    // Events of both groups are one kind to upstream's validation.
+    let group = if kind.kind == "Event" {
+        ""
+    } else {
+        &kind.group
+    };
+    invalid_as(group, &kind.kind, name, errors)
 }
 
 /// Returns the refusal of request options with wrong values.

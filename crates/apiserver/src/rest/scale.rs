@@ -1,20 +1,26 @@
 //! The `scale` subresource: an `autoscaling/v1` Scale over an object's replicas.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
 use super::call::Call;
+use super::query::FieldValidation;
 use super::route::Target;
 use super::write::{self, PATCH_ATTEMPTS, Writing};
-use super::{body, decode, refuse};
+use super::{body, decode, refuse, verbs};
 use crate::api::Api;
+use crate::apply::{self, Apply, Update};
 use crate::error::{ApiError, FieldError, UNSUPPORTED_PATCH};
 use crate::kinds::{Scale, TypeInfo};
 use crate::objects::{self, meta_mut, meta_text};
 use crate::patch;
+use crate::schema::{Schema, Shape};
+
+/// The media type of an apply.
+const APPLY: &str = "application/apply-patch+yaml";
 
 /// Answers a request to `scale`.
 pub(crate) async fn answer(
@@ -25,10 +31,14 @@ pub(crate) async fn answer(
     bytes: &Bytes,
 ) -> Result<Answer, ApiError> {
     let scale = kind.scale.as_ref().ok_or_else(refuse::unserved)?;
-    let options = call.query.write_options(match call.method.as_str() {
-        "PATCH" => "PatchOptions",
-        _ => "UpdateOptions",
-    })?;
+    let options = match call.method.as_str() {
+        "PATCH" => {
+            let options = call.query.write_options("PatchOptions")?;
+            verbs::check_patch_options(&options, call.media_type() == APPLY)?;
+            options
+        }
+        _ => call.query.write_options("UpdateOptions")?,
+    };
     let writing = Writing {
         kind: kind.clone(),
         namespace: target.namespace.clone(),
@@ -36,7 +46,8 @@ pub(crate) async fn answer(
         subresource: "scale".to_owned(),
         manager: call.manager(options.field_manager.as_deref()),
         dry_run: options.dry_run,
-        applied: false,
+        // The owners come from the Scale.
+        applied: true,
         patched: call.method == http::Method::PATCH,
     };
     let mut attempt = 1;
@@ -44,28 +55,141 @@ pub(crate) async fn answer(
         let found = api.store.get(&writing.key());
         let entry = found.ok_or_else(|| refuse::missing(kind, &target.name))?;
         let live = objects::served(kind, &entry);
-        let now = view(kind, scale, &live);
-        let wanted = match call.method.as_str() {
-            "GET" | "HEAD" => return Ok(Answer::json(200, &now)),
-            "PUT" => decode::value(call, bytes, false)?.value,
-            "PATCH" => patched(call, &now, bytes)?,
-            _ => return Err(refuse::method()),
-        };
-        let new = with_replicas(kind, scale, &live, &wanted)?;
+        let mut now = view(kind, scale, &live);
+        if matches!(call.method.as_str(), "GET" | "HEAD") {
+            return Ok(Answer::json(200, &now));
+        }
+        let served = api.served();
+        let versions = served.versions(&kind.group, &kind.plural);
+        let owners = live.pointer("/metadata/managedFields");
+        set_owners(&mut now, apply::owners_of_scale(owners, versions));
+        let force = options.force == Some(true);
+        let wanted = wanted(api, &writing, (call, bytes, force), &now)?;
+        let mut new = with_replicas(kind, scale, &live, &wanted)?;
+        let scale_owners = wanted.pointer("/metadata/managedFields");
+        set_owners(
+            &mut new,
+            apply::owners_after_scale(owners, scale_owners, kind, versions),
+        );
         match write::update(api, &writing, &entry, &live, new).await {
-            Err(error)
-                if error.reason == "Conflict" && writing.patched && attempt < PATCH_ATTEMPTS =>
-            {
-                attempt += 1;
-            }
+            Err(error) if retries(&error, &writing) && attempt < PATCH_ATTEMPTS => attempt += 1,
             done => {
                 let written = done?;
-                return Ok(
-                    Answer::json(200, &view(kind, scale, &written.value)).warn(written.warnings)
-                );
+                let shown = view(kind, scale, &written.value);
+                return Ok(Answer::json(200, &shown).warn(written.warnings));
             }
         }
     }
+}
+
+fn set_owners(object: &mut Value, owners: Option<Value>) {
+    let meta = meta_mut(object);
+    match owners {
+        Some(owners) => meta.insert("managedFields".to_owned(), owners),
+        None => meta.remove("managedFields"),
+    };
+}
+
+/// Returns the Scale that a request asks for, with its owners.
+fn wanted(
+    api: &Api,
+    writing: &Writing,
+    (call, bytes, force): (&Call, &Bytes, bool),
+    now: &Value,
+) -> Result<Value, ApiError> {
+    let time = api.timestamp();
+    if call.media_type() == APPLY {
+        let (applied, _) = decode::applied(bytes, FieldValidation::Warn)?;
+        let outcome = apply::apply(Apply {
+            live: Some(now),
+            applied,
+            manager: &writing.manager,
+            force,
+            subresource: "scale",
+            kind: &ROW,
+            versions: std::slice::from_ref(&ROW),
+            now: &time,
+        })?;
+        return Ok(outcome.object);
+    }
+    let mut wanted = match call.method.as_str() {
+        "PUT" => decode::value(call, bytes, false)?.value,
+        "PATCH" => patched(call, now, bytes)?,
+        _ => return Err(refuse::method()),
+    };
+    let update = Update {
+        live: Some(now),
+        manager: &writing.manager,
+        subresource: "scale",
+        kind: &ROW,
+        versions: std::slice::from_ref(&ROW),
+        now: &time,
+    };
+    let owners = now.pointer("/metadata/managedFields").cloned();
+    set_owners(&mut wanted, owners);
+    apply::track_update(&update, &mut wanted);
+    Ok(wanted)
+}
+
+/// The row of `autoscaling/v1` Scale, which is never stored.
+static ROW: LazyLock<Arc<TypeInfo>> = LazyLock::new(|| {
+    let object = |fields: Vec<(&str, Shape)>| {
+        let field = |(name, shape): (&str, Shape)| {
+            (
+                name.to_owned(),
+                Arc::new(Schema {
+                    shape,
+                    ..Schema::default()
+                }),
+            )
+        };
+        Shape::Object {
+            fields: fields.into_iter().map(field).collect(),
+            additional: None,
+            required: Vec::new(),
+            atomic: false,
+        }
+    };
+    let shape = object(vec![
+        ("apiVersion", Shape::String),
+        ("kind", Shape::String),
+        ("metadata", Shape::Any),
+        ("spec", object(vec![("replicas", Shape::Integer)])),
+        (
+            "status",
+            object(vec![
+                ("replicas", Shape::Integer),
+                ("selector", Shape::String),
+            ]),
+        ),
+    ]);
+    Arc::new(TypeInfo {
+        group: "autoscaling".to_owned(),
+        version: "v1".to_owned(),
+        kind: "Scale".to_owned(),
+        list_kind: String::new(),
+        plural: "scales".to_owned(),
+        singular: "scale".to_owned(),
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        namespaced: true,
+        has_status: false,
+        scale: None,
+        tracks_generation: false,
+        storage_version: "v1".to_owned(),
+        custom: false,
+        deprecation_warning: None,
+        selectable_fields: Vec::new(),
+        columns: Vec::new(),
+        schema: Arc::new(Schema {
+            shape,
+            ..Schema::default()
+        }),
+    })
+});
+
+fn retries(error: &ApiError, writing: &Writing) -> bool {
+    error.reason == "Conflict" && error.causes.is_empty() && writing.patched
 }
 
 fn patched(call: &Call, now: &Value, bytes: &Bytes) -> Result<Value, ApiError> {
@@ -75,9 +199,6 @@ fn patched(call: &Call, now: &Value, bytes: &Bytes) -> Result<Value, ApiError> {
             patch::merge_patch(now, &decoded?.value)
         }
         "application/json-patch+json" => patch::json_patch(now, &decoded?.value),
-        "application/apply-patch+yaml" => Err(refuse::media(
-            "application/json-patch+json, application/merge-patch+json",
-        )),
         _ => Err(ApiError::new(
             415,
             "UnsupportedMediaType",

@@ -3,11 +3,13 @@
 //! Everything that the common pipeline must know about one kind stands here, and nowhere else.
 
 use serde_json::{Value, json};
+use tokio::sync::MutexGuard;
 
 use super::definitions::{self, is_definition};
-use super::metadata;
+use super::{metadata, services};
 use crate::api::Api;
-use crate::error::{ApiError, FieldError};
+use crate::builtin;
+use crate::error::FieldError;
 use crate::kinds::TypeInfo;
 use crate::objects::{meta_mut, meta_text};
 
@@ -50,30 +52,45 @@ pub(crate) fn allows_unconditional_update(_kind: &TypeInfo) -> bool {
     true
 }
 
-/// Completes a new object with what is neither a default nor anybody's field.
-pub(crate) fn prepare_create(
-    api: &Api,
+/// Held while a Service is stored, so that no other gets the same address.
+pub(crate) type Allocation<'a> = Option<MutexGuard<'a, ()>>;
+
+/// Completes a new object with what is nobody's field.
+pub(crate) async fn prepare_create<'a>(
+    api: &'a Api,
     kind: &TypeInfo,
     object: &mut Value,
-) -> Result<(), ApiError> {
-    let _ = api;
+) -> Result<Allocation<'a>, Vec<FieldError>> {
     if is_namespace(kind) {
         let spec = object
             .as_object_mut()
             .map(|o| o.entry("spec").or_insert_with(|| json!({})));
         if let Some(spec) = spec {
-            let finalizers = spec
-                .get("finalizers")
-                .and_then(Value::as_array)
-                .cloned()
-                .unwrap_or_default();
-            if !finalizers.iter().any(|f| f == "kubernetes") {
+            let list = spec.get("finalizers").and_then(Value::as_array);
+            if !list.is_some_and(|list| list.iter().any(|f| f == "kubernetes")) {
                 spec["finalizers"] = json!(["kubernetes"]);
             }
         }
         object["status"] = json!({ "phase": "Active" });
     }
-    Ok(())
+    allocate(api, kind, object, None).await
+}
+
+async fn allocate<'a>(
+    api: &'a Api,
+    kind: &TypeInfo,
+    object: &mut Value,
+    live: Option<&Value>,
+) -> Result<Allocation<'a>, Vec<FieldError>> {
+    let mut guard = None;
+    if services::is_service(kind) {
+        guard = Some(api.allocating.lock().await);
+        services::allocate(api, object)?;
+    }
+    if !kind.custom {
+        builtin::complete(kind, object, live);
+    }
+    Ok(guard)
 }
 
 /// Puts the parts of an object that an endpoint does not write back to what they are.
@@ -123,7 +140,12 @@ fn set(object: &mut Value, field: &str, value: Option<Value>) {
 }
 
 /// Completes an updated object with what its kind demands.
-pub(crate) fn prepare_update(kind: &TypeInfo, live: &Value, new: &mut Value) {
+pub(crate) async fn prepare_update<'a>(
+    api: &'a Api,
+    kind: &TypeInfo,
+    live: &Value,
+    new: &mut Value,
+) -> Result<Allocation<'a>, Vec<FieldError>> {
     if is_namespace(kind) {
         let name = meta_text(live, "name").to_owned();
         let labels = meta_mut(new).entry("labels").or_insert_with(|| json!({}));
@@ -131,6 +153,7 @@ pub(crate) fn prepare_update(kind: &TypeInfo, live: &Value, new: &mut Value) {
             labels.insert(NAMESPACE_LABEL.to_owned(), name.into());
         }
     }
+    allocate(api, kind, new, Some(live)).await
 }
 
 /// Returns whether the part that `metadata.generation` counts differs.
@@ -139,6 +162,10 @@ pub(crate) fn spec_differs(kind: &TypeInfo, live: &Value, new: &Value) -> bool {
         return match kind.plural.as_str() {
             "validatingwebhookconfigurations" | "mutatingwebhookconfigurations" => {
                 live.get("webhooks") != new.get("webhooks")
+            }
+            "deployments" => {
+                let annotations = |v: &Value| v.pointer("/metadata/annotations").cloned();
+                live.get("spec") != new.get("spec") || annotations(live) != annotations(new)
             }
             _ => live.get("spec") != new.get("spec"),
         };
@@ -154,6 +181,22 @@ pub(crate) fn spec_differs(kind: &TypeInfo, live: &Value, new: &Value) -> bool {
     counted(live) != counted(new)
 }
 
+/// Returns whether a deleted object is answered with its last state instead of a Status.
+pub(crate) fn shows_deleted(kind: &TypeInfo) -> bool {
+    match kind.group.as_str() {
+        "" => matches!(
+            kind.plural.as_str(),
+            "persistentvolumes"
+                | "persistentvolumeclaims"
+                | "podtemplates"
+                | "resourcequotas"
+                | "serviceaccounts"
+        ),
+        "storage.k8s.io" => true,
+        _ => false,
+    }
+}
+
 /// Adds the warnings that an object deserves.
 pub(crate) fn warn(
     kind: &TypeInfo,
@@ -161,6 +204,32 @@ pub(crate) fn warn(
     old: Option<&Value>,
     warnings: &mut Vec<String>,
 ) {
+    let pod = match kind.plural.as_str() {
+        _ if kind.custom => "",
+        "pods" => "spec",
+        "cronjobs" => "spec.jobTemplate.spec.template.spec",
+        "deployments" | "statefulsets" | "daemonsets" | "replicasets" | "jobs" => {
+            "spec.template.spec"
+        }
+        _ => "",
+    };
+    let constraints = (!pod.is_empty())
+        .then(|| {
+            object.pointer(&format!(
+                "/{}/topologySpreadConstraints",
+                pod.replace('.', "/")
+            ))
+        })
+        .flatten()
+        .and_then(Value::as_array);
+    for (index, constraint) in constraints.into_iter().flatten().enumerate() {
+        if constraint.get("labelSelector").is_none() {
+            let at = format!("{pod}.topologySpreadConstraints[{index}].labelSelector");
+            warnings.push(format!(
+                "{at}: a null labelSelector results in matching no pod"
+            ));
+        }
+    }
     warnings.extend(metadata::finalizer_warnings(kind, object, old));
 }
 

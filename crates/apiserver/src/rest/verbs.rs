@@ -17,8 +17,7 @@ use crate::apply::{self, Apply};
 use crate::error::{ApiError, FieldError, UNSUPPORTED_PATCH};
 use crate::kinds::TypeInfo;
 use crate::objects::{self, meta_mut, meta_text};
-use crate::patch;
-use crate::schema;
+use crate::{builtin, patch, schema};
 
 /// The patch types of custom resources.
 const CUSTOM_PATCHES: &str =
@@ -45,7 +44,7 @@ fn answer(
 ) -> Result<Answer, ApiError> {
     let wanted = accept(&call.accept, Offers::Objects)?;
     let status = if written.created { 201 } else { 200 };
-    let shown = answer::object(api, kind, &written.value, wanted, &call.query);
+    let shown = answer::object(api, kind, &written.value, wanted, &call.query)?;
     Ok(Answer::json(status, &shown).warn(written.warnings))
 }
 
@@ -202,8 +201,7 @@ fn decode_patch(
         let (applied, warnings) = decode::applied(bytes, options.field_validation)?;
         return Ok((Patch::Apply(applied), warnings));
     }
-    let decoded =
-        body::json(bytes).map_err(|e| refuse::bad(format!("error decoding patch: {e}")))?;
+    let decoded = body::json(bytes).map_err(|_| refuse::bad("invalid JSON patch"))?;
     let duplicates: Vec<String> = decoded
         .duplicates
         .iter()
@@ -225,7 +223,8 @@ fn decode_patch(
     Ok((patch, warnings))
 }
 
-fn check_patch_options(options: &WriteOptions, apply: bool) -> Result<(), ApiError> {
+/// Checks the options that go with a patch.
+pub(crate) fn check_patch_options(options: &WriteOptions, apply: bool) -> Result<(), ApiError> {
     let mut errors = Vec::new();
     if apply && options.field_manager.is_none() {
         errors.push(FieldError {
@@ -279,12 +278,26 @@ async fn apply_once(
         versions: served.versions(&kind.group, &kind.plural),
         now: &api.timestamp(),
     })?;
+    if !kind.custom {
+        builtin::decode(kind, &outcome.object).map_err(|why| unreadable(kind, applied, &why))?;
+    }
     match (entry, live) {
         (Some(entry), Some(live)) => {
             write::update(api, writing, &entry, &live, outcome.object).await
         }
         _ => write::create(api, writing, outcome.object).await,
     }
+}
+
+/// Returns the refusal of a merged object that its kind's types cannot hold.
+fn unreadable(kind: &TypeInfo, applied: &Value, why: &str) -> ApiError {
+    let (namespace, name) = (meta_text(applied, "namespace"), meta_text(applied, "name"));
+    let what = format!("{}/{}, Kind={}", kind.group, kind.version, kind.kind);
+    let text = format!(
+        "failed to convert new object ({namespace}/{name}; {what}) to proper version: unable to \
+         convert unstructured object to {what}: error decoding from json: {why}"
+    );
+    ApiError::new(500, "", text)
 }
 
 /// Checks the name and namespace of an apply body against the path's.

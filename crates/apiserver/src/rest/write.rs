@@ -115,6 +115,7 @@ async fn create_once(api: &Api, writing: &Writing, mut object: Value) -> Result<
         .into_iter()
         .collect();
     let drops_status = strategy::drops_status(kind);
+    let managed = managed_fields(&object);
     if kind.custom {
         schema::apply_defaults(&kind.schema, &mut object);
     }
@@ -122,17 +123,20 @@ async fn create_once(api: &Api, writing: &Writing, mut object: Value) -> Result<
         drop_field(&mut object, "status");
     }
     if !kind.custom {
-        builtin::apply_defaults(kind, &mut object, None);
+        builtin::declare_defaults(kind, &mut object, None);
     }
     strategy::complete(api, kind, &mut object, None);
+    keep_managed_fields(&mut object, managed);
     if !writing.applied {
         writing.track(api, None, &mut object);
     }
     if kind.tracks_generation || kind.custom {
         meta_mut(&mut object).insert("generation".to_owned(), 1.into());
     }
-    strategy::prepare_create(api, kind, &mut object)?;
     check_namespace(api, writing)?;
+    let _allocation = strategy::prepare_create(api, kind, &mut object)
+        .await
+        .map_err(|errors| refuse::invalid(kind, &writing.name, &errors))?;
     definitions::check_create(api, kind, &writing.name)?;
     strategy::warn(kind, &object, None, &mut warnings);
     validate(writing, &object, None)?;
@@ -183,7 +187,7 @@ async fn store_new(
         if api.store.get(&key).is_some() {
             return Err(refuse::exists(kind, &writing.name));
         }
-        let value = objects::complete(kind, objects::stored(kind, object));
+        let value = objects::complete(kind, api.stored(kind, object));
         return Ok(Written {
             value,
             created: true,
@@ -193,7 +197,7 @@ async fn store_new(
     let change = Change {
         key,
         expected: None,
-        object: objects::stored(kind, object),
+        object: api.stored(kind, object),
         remove: false,
     };
     let entry = submit(api, writing, change).await?;
@@ -214,6 +218,17 @@ pub(crate) async fn submit(
     let entry = stored.map_err(|e| refuse::store(&writing.kind, &writing.name, &e))?;
     strategy::stored(api, &writing.kind, &writing.name).await;
     Ok(entry)
+}
+
+fn managed_fields(object: &Value) -> Option<Value> {
+    object.pointer("/metadata/managedFields").cloned()
+}
+
+/// Puts back the managedFields as the client sent them: an empty list means something.
+fn keep_managed_fields(object: &mut Value, managed: Option<Value>) {
+    if let Some(managed) = managed {
+        meta_mut(object).insert("managedFields".to_owned(), managed);
+    }
 }
 
 fn drop_field(object: &mut Value, field: &str) {
@@ -304,17 +319,21 @@ pub(crate) async fn update(
         .into_iter()
         .collect();
     strategy::keep_other_parts(kind, &writing.subresource, live, &mut new);
+    let managed = managed_fields(&new);
     if kind.custom {
         schema::apply_defaults(&kind.schema, &mut new);
     } else {
-        builtin::apply_defaults(kind, &mut new, Some(live));
+        builtin::declare_defaults(kind, &mut new, Some(live));
     }
     strategy::complete(api, kind, &mut new, Some(live));
+    keep_managed_fields(&mut new, managed);
     if !writing.applied {
         writing.track(api, Some(live), &mut new);
     }
     apply::keep_times(live, &mut new);
-    strategy::prepare_update(kind, live, &mut new);
+    let _allocation = strategy::prepare_update(api, kind, live, &mut new)
+        .await
+        .map_err(|errors| refuse::invalid(kind, &writing.name, &errors))?;
     if writing.subresource != "status" {
         bump_generation(kind, live, &mut new);
     }
@@ -325,7 +344,7 @@ pub(crate) async fn update(
     if strategy::is_finished(kind, &new) {
         return remove(api, writing, live_entry, new, warnings).await;
     }
-    let object = objects::stored(kind, new.clone());
+    let object = api.stored(kind, new.clone());
     // What is read can hold defaults that were never stored; only stored objects are compared.
     if writing.dry_run || object == live_entry.value() {
         return Ok(Written {
@@ -360,7 +379,7 @@ async fn remove(
         let change = Change {
             key: writing.key(),
             expected: Some(live_entry.revision),
-            object: objects::stored(&writing.kind, new.clone()),
+            object: api.stored(&writing.kind, new.clone()),
             remove: true,
         };
         submit(api, writing, change).await?;
