@@ -9,8 +9,8 @@ are reachable from the served kinds and turns them back into the form of OpenAPI
 
 - `type: [x, "null"]` becomes `type: x`;
 - the `enum` of apiVersion and kind, which the package adds, goes away;
-- the two `oneOf` types become what Kubernetes publishes: `format: int-or-string` and a string
-  quantity;
+- the number or string type gets its `format: int-or-string` back;
+- a reference with a description beside it becomes an `allOf` of the reference, as published;
 - the defaults of the two `protocol` fields that are merge keys are put back in, since the package
   leaves defaults out.
 
@@ -75,10 +75,10 @@ def normal(node, inside_properties=False):
             out[key] = next(kind for kind in child if kind != "null")
         elif key == "$ref":
             out[key] = child.replace("#/$defs/", "#/components/schemas/")
-        elif key == "oneOf":
-            out["type"] = "string"
         else:
             out[key] = normal(child, key == "properties")
+    if "$ref" in out and len(out) > 1:
+        out["allOf"] = [{"$ref": out.pop("$ref")}]
     return out
 
 

@@ -98,6 +98,10 @@ fn describe_object(node: &mut Value) {
     for field in ["apiVersion", "kind", "metadata"] {
         let text = model.and_then(|it| it["properties"][field]["description"].as_str());
         if let (Some(text), Some(own)) = (text, node["properties"].get_mut(field)) {
+            // What stands beside a reference is not read, so the reference goes inside.
+            if own.get("$ref").is_some() {
+                *own = json!({ "allOf": [own.take()] });
+            }
             own["description"] = text.into();
         }
     }

@@ -142,8 +142,14 @@ fn read_shared(node: &Value, source: &mut Source<'_, '_>, place: Place) -> Arc<S
     Arc::new(read(node, source, place))
 }
 
+/// Returns the definition that a node refers to, also where texts stand beside the reference.
 fn referenced(node: &Value) -> Option<&str> {
-    node.get("$ref")?.as_str()?.rsplit('/').next()
+    let direct = node.get("$ref");
+    let target = direct.or_else(|| match node.get("allOf")?.as_array()?.as_slice() {
+        [only] => only.get("$ref"),
+        _ => None,
+    });
+    target?.as_str()?.rsplit('/').next()
 }
 
 fn has_list_keys(node: &Value) -> bool {
