@@ -5,6 +5,13 @@
 use gix::ObjectId;
 
 use super::{Error, References, Tree};
+use crate::{
+    api::GitReference,
+    version::{Constraint, newest_first},
+};
+
+/// The branch of an object without `ref`, whatever the remote's own default is: Flux's rule.
+pub const DEFAULT_BRANCH: &str = "master";
 
 /// What an object's `ref` selects. Choosing between its fields is the caller's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +20,8 @@ pub enum Selector {
     Branch(String),
     /// `tag`: the commit of `refs/tags/<tag>`.
     Tag(String),
+    /// `semver`: the commit of the greatest tag in a range; among equal ones, of the last by name.
+    Semver(String),
     /// `name`: the commit of a full reference name.
     Name(String),
     /// `commit`, with the branch that its revision names, if any.
@@ -25,8 +34,43 @@ pub enum Selector {
 }
 
 impl Selector {
-    /// Returns the full name of the reference, or nothing for a commit. Fails when a name could not
-    /// be one of Git's.
+    /// Returns what an object's `ref` selects: its commit, else name, tag, range, branch, in this
+    /// order; branch `master` when there is none of them.
+    pub fn from_reference(reference: Option<&GitReference>) -> Self {
+        let given = |field: fn(&GitReference) -> &Option<String>| {
+            let value = reference.and_then(|reference| field(reference).clone());
+            value.filter(|value| !value.is_empty())
+        };
+        let branch = given(|reference| &reference.branch);
+        if let Some(commit) = given(|reference| &reference.commit) {
+            return Self::Commit { commit, branch };
+        }
+        given(|reference| &reference.name)
+            .map(Self::Name)
+            .or_else(|| given(|reference| &reference.tag).map(Self::Tag))
+            .or_else(|| given(|reference| &reference.semver).map(Self::Semver))
+            .unwrap_or_else(|| Self::Branch(branch.unwrap_or_else(|| DEFAULT_BRANCH.to_owned())))
+    }
+
+    /// Returns the tag that a range selects among the remote's. Fails when the range is malformed or
+    /// no tag is in it.
+    pub(super) fn choose(range: &str, references: &References) -> Result<Self, Error> {
+        let error = |reason: String| Error::Range {
+            range: range.to_owned(),
+            reason,
+        };
+        let constraint =
+            Constraint::parse(range).map_err(|cause| error(format!("semver: {cause}")))?;
+        let mut tags: Vec<&str> = references.tags().map(|(name, _)| name).collect();
+        tags.reverse();
+        let newest = newest_first(tags, Some(&constraint)).into_iter().next();
+        newest
+            .map(|version| Self::Tag(version.as_str().to_owned()))
+            .ok_or_else(|| error(format!("no match found for semver: {range}")))
+    }
+
+    /// Returns the full name of the reference, or nothing for a commit and a range. Fails when a name
+    /// could not be one of Git's.
     pub fn reference(&self) -> Result<Option<String>, Error> {
         let (field, value, full) = match self {
             Self::Branch(branch) => ("ref.branch", branch, format!("refs/heads/{branch}")),
@@ -35,7 +79,7 @@ impl Selector {
                 let plain = name.strip_suffix("^{}").unwrap_or(name);
                 ("ref.name", name, plain.to_owned())
             }
-            Self::Commit { .. } => return Ok(None),
+            Self::Commit { .. } | Self::Semver(_) => return Ok(None),
         };
         let valid = full.starts_with("refs/")
             && full.len() <= REFERENCE_BYTES_MAX
@@ -63,11 +107,12 @@ impl Selector {
         })
     }
 
-    /// Returns Flux's revision of `commit` under this selector.
+    /// Returns Flux's revision of `commit` under this selector; a range is resolved to its tag first.
     pub fn revision(&self, commit: ObjectId) -> String {
         match self {
             Self::Branch(name)
             | Self::Tag(name)
+            | Self::Semver(name)
             | Self::Commit {
                 branch: Some(name), ..
             } => format!("{name}@sha1:{commit}"),
@@ -86,6 +131,7 @@ impl Selector {
                 revision: self.revision(commit),
                 commit,
                 want: commit,
+                selector: self.clone(),
             });
         }
         let name = self.reference()?.unwrap_or_default();
@@ -97,6 +143,7 @@ impl Selector {
             revision: self.revision(reference.commit()),
             commit: reference.commit(),
             want: reference.id,
+            selector: self.clone(),
         })
     }
 }
@@ -113,6 +160,8 @@ pub struct Head {
     pub commit: ObjectId,
     /// What is asked of the server: the commit, or the tag object that names it.
     pub(super) want: ObjectId,
+    /// What it was found by; a range is its tag here.
+    pub(super) selector: Selector,
 }
 
 /// A commit that is here, with its tree. Its objects stay while it or a clone of its tree lives.

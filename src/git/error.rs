@@ -33,6 +33,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A range of versions is malformed, or no tag is in it.
+    #[error("{reason}")]
+    Range {
+        /// The range.
+        range: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The server did not take the credentials.
     #[error("authentication required or refused by {url}: HTTP {status}{text}")]
     Authentication {

@@ -170,11 +170,20 @@ impl Repository {
     /// reference at all, and with [`Error::ReferenceNotFound`] when it has only others.
     pub async fn head(&self, selector: &Selector) -> Result<Head, Error> {
         let url = self.url();
-        let Some(name) = selector.reference()? else {
-            return selector.find(&References::default(), url);
+        let found = match (selector, selector.reference()?) {
+            (Selector::Semver(range), _) => {
+                let tags = self.references(&["refs/tags/"]).await?;
+                Selector::choose(range, &tags).and_then(|tag| tag.find(&tags, url))
+            }
+            (selector, Some(name)) => selector.find(&self.references(&[&name]).await?, url),
+            (selector, None) => selector.find(&References::default(), url),
         };
-        match selector.find(&self.references(&[&name]).await?, url) {
-            Err(Error::ReferenceNotFound { .. }) if self.is_empty().await? => Err(Error::Empty),
+        match found {
+            Err(Error::ReferenceNotFound { .. } | Error::Range { .. })
+                if self.is_empty().await? =>
+            {
+                Err(Error::Empty)
+            }
             found => found,
         }
     }
@@ -195,16 +204,13 @@ impl Repository {
             Some(commit) => commit,
             None => self.fetch_pack(head.want, 1).await?,
         };
-        Ok(checkout(&head.revision, commit))
+        // Old servers may not say what a tag names; the fetched tag object does.
+        Ok(checkout(&head.selector.revision(commit.id), commit))
     }
 
     /// Returns what the remote has for `selector`, fetched.
     pub async fn checkout(&self, selector: &Selector) -> Result<Checkout, Error> {
-        let head = self.head(selector).await?;
-        let mut checkout = self.fetch(&head).await?;
-        // The peeled id may be unknown to old servers; the fetched tag object tells it.
-        checkout.revision = selector.revision(checkout.commit);
-        Ok(checkout)
+        self.fetch(&self.head(selector).await?).await
     }
 
     /// Keeps a checkout's objects under a name, over restarts, until it is unpinned or the name pins

@@ -89,6 +89,12 @@ impl Tree {
     }
 }
 
+impl Entry {
+    pub(super) fn id(&self) -> ObjectId {
+        self.id
+    }
+}
+
 /// One entry met on a walk.
 pub struct Visited<'a> {
     /// Its path below the tree's root.
@@ -204,7 +210,16 @@ impl TreeReader {
         Ok(Some(at))
     }
 
-    fn bytes(&self, path: &str, id: ObjectId) -> Result<Vec<u8>, Error> {
+    pub(super) fn root(&self) -> ObjectId {
+        self.root
+    }
+
+    /// Returns the entries of the folder object `id`; `path` is for errors only.
+    pub(super) fn entries_of(&self, path: &str, id: ObjectId) -> Result<Vec<Entry>, Error> {
+        entries(&self.db.objects, path, id)
+    }
+
+    pub(super) fn bytes(&self, path: &str, id: ObjectId) -> Result<Vec<u8>, Error> {
         let (kind, bytes) = read(&self.db.objects, id)?;
         if kind != Kind::Blob {
             return Err(Error::Path {

@@ -8,12 +8,14 @@
 
 mod archive;
 mod error;
+mod files;
 mod ignore;
 mod server;
 mod storage;
 
 pub use archive::{Contents, ENTRIES_MAX, Entry, Summary, UNPACKED_BYTES_MAX, Visit, summarise};
 pub use error::Error;
+pub use files::ArtifactFiles;
 pub use ignore::{IgnoreRules, ignore_rules};
 pub use server::router;
 pub use storage::{Draft, Found, Owner, Record, Storage};

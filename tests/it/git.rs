@@ -11,7 +11,7 @@ use towpath::git::{
 };
 use towpath::safe::SafePath;
 
-use crate::world::git::{Fault, GitServer, Options, commit, patience};
+use crate::world::git::{Fault, GitServer, Options, commit, git, patience};
 
 /// A room over a folder that goes away with it.
 struct Room {
@@ -197,6 +197,88 @@ async fn tags_names_and_commits_are_found() {
     let checkout = repository.checkout(&by_id).await.unwrap();
     assert_eq!(checkout.revision, format!("main@sha1:{first}"));
     assert_eq!(read(&checkout, "README.md").as_deref(), Some("hello\n"));
+}
+
+#[tokio::test]
+async fn a_range_selects_the_greatest_tag_in_it() {
+    let server = GitServer::with_repository(FILES).await;
+    let first = server.git("repo.git", &["rev-parse", "main"]);
+    for tag in ["v1.2.0", "v1.10.0", "v2.0.0-rc.1", "1.9", "nightly"] {
+        server.git("repo.git", &["tag", tag, "main"]);
+    }
+    let later = server.commit("repo.git", "main", &[("README.md", "later\n")]);
+    server.git("repo.git", &["tag", "v1.3.0", "main"]);
+    let room = room();
+    let repository = open(&room, &server.url("repo.git")).await;
+    for (range, want) in [
+        ("1.x", format!("v1.10.0@sha1:{first}")),
+        ("~1.3", format!("v1.3.0@sha1:{later}")),
+        (">=2.0.0-0", format!("v2.0.0-rc.1@sha1:{first}")),
+    ] {
+        let checkout = repository
+            .checkout(&Selector::Semver(range.into()))
+            .await
+            .unwrap();
+        assert_eq!(checkout.revision, want, "{range}");
+    }
+    for (range, want) in [
+        ("3.x", "no match found for semver: 3.x"),
+        ("x.y.z.", "semver: "),
+    ] {
+        let error = repository
+            .head(&Selector::Semver(range.into()))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().starts_with(want), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_tree_is_the_files_of_a_build() {
+    use kustomize::{FileError, Files};
+    let server = GitServer::with_repository(FILES).await;
+    let work = tempfile::tempdir().unwrap();
+    let url = server.path("repo.git").display().to_string();
+    git(work.path(), &["clone", "-q", &url, "."]);
+    for (target, link) in [
+        ("../README.md", "apps/up"),
+        ("../../out", "apps/out"),
+        ("/etc/passwd", "absolute"),
+        ("apps/web", "web"),
+        ("loop", "loop"),
+    ] {
+        std::os::unix::fs::symlink(target, work.path().join(link)).unwrap();
+    }
+    let module = format!("160000,{},module", "1".repeat(40));
+    git(
+        work.path(),
+        &["update-index", "--add", "--cacheinfo", &module],
+    );
+    git(work.path(), &["add", "apps", "absolute", "web", "loop"]);
+    git(work.path(), &["commit", "-qm", "links"]);
+    git(work.path(), &["push", "-q", "origin", "main"]);
+    let room = room();
+    let repository = open(&room, &server.url("repo.git")).await;
+    let checkout = repository.checkout(&main_branch()).await.unwrap();
+    let files: Box<dyn Files + Send> = Box::new(checkout.tree.files());
+    let check = move || {
+        assert_eq!(files.read("apps/up").unwrap(), b"hello\n");
+        assert_eq!(files.read("web/deploy.yaml").unwrap(), b"image: web:1\n");
+        assert_eq!(files.find("web").unwrap().path, "apps/web");
+        assert_eq!(files.find("apps/out"), Err(FileError::Outside));
+        assert_eq!(files.find("absolute"), Err(FileError::Outside));
+        assert_eq!(files.find("loop"), Err(FileError::TooManyLinks));
+        assert_eq!(files.find("module"), Err(FileError::NotFound));
+        assert_eq!(files.find("README.md/x"), Err(FileError::NotFound));
+        assert_eq!(files.read("apps"), Err(FileError::IsFolder));
+        assert_eq!(files.list("README.md"), Err(FileError::IsFile));
+        assert_eq!(
+            files.list("").unwrap(),
+            ["README.md", "absolute", "apps", "loop", "web"]
+        );
+        assert_eq!(files.list("apps").unwrap(), ["out", "run.sh", "up", "web"]);
+    };
+    tokio::task::spawn_blocking(check).await.unwrap();
 }
 
 #[tokio::test]
