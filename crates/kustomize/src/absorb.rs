@@ -71,6 +71,7 @@ fn take_over(new: &mut Resource, old: &Resource, is_merge: bool) {
     new.prefixes.clone_from(&old.prefixes);
     new.suffixes.clone_from(&old.suffixes);
     new.behavior = old.behavior;
+    new.vars.clone_from(&old.vars);
     if is_merge {
         new.origin.clone_from(&old.origin);
         new.transformations.clone_from(&old.transformations);

@@ -12,22 +12,21 @@ use crate::error::{Error, Place};
 use crate::files::Kind;
 use crate::generate::{self, Target};
 use crate::id::Scopes;
-use crate::kustomization::{FILE_NAMES, Kustomization};
+use crate::kustomization::{FILE_NAMES, Kustomization, Var};
 use crate::load::{Entry, Layer};
 use crate::options::Options;
 use crate::order::{self, Order};
 use crate::origin::{self, Origin};
-use crate::patch::schema::Schema;
-use crate::patch::{self, Context};
+use crate::patch::Context;
+use crate::patch::schema::{self, Schema};
 use crate::resource::Resource;
 use crate::resources::Resources;
-use crate::transform::name::Affix;
-use crate::transform::namespace::{Namespace, Subjects};
-use crate::transform::{images, labels, name, namespace, replicas};
-use crate::{hash, read, references};
+use crate::{crds, hash, plugins, read, references, vars};
 
 /// How many kustomizations one build may load, those loaded again included.
 const KUSTOMIZATIONS_MAX: usize = 10_000;
+/// The one version of the Kubernetes types that is built in.
+const BUILTIN_SCHEMA: &str = "v1.21.2";
 
 /// What the top kustomization wants to know about where objects come from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +43,7 @@ pub(crate) struct Metadata {
 pub(crate) struct State {
     pub resources: Resources,
     pub config: Rc<Config>,
+    pub vars: Vec<Var>,
 }
 
 /// One build.
@@ -52,6 +52,10 @@ pub(crate) struct Build {
     pub schema: Schema,
     pub metadata: Metadata,
     defaults: Rc<Config>,
+    has_schema: bool,
+    /// Whether the types of Kubernetes were looked at: then a schema that a base or component
+    /// brings adds to them, otherwise it takes their place.
+    pub used_schema: bool,
     n_kustomizations: usize,
 }
 
@@ -71,6 +75,8 @@ pub(crate) fn run(top: &Layer<'_>, options: &Options) -> Result<(Vec<Resource>, 
         schema: Schema::default(),
         metadata: Metadata::default(),
         defaults: Rc::new(crate::defaults::config()),
+        has_schema: false,
+        used_schema: false,
         n_kustomizations: 0,
     };
     let loaded = build.load(top)?;
@@ -138,6 +144,45 @@ impl Build {
         }
     }
 
+    /// Takes the schema of a kustomization, unless one is in place already.
+    ///
+    /// Fails when the schema cannot be read or is not built in.
+    fn take_schema(&mut self, layer: &Layer<'_>, file: &Kustomization) -> Result<(), Error> {
+        let field = |name: &str| file.openapi.get(name).filter(|value| !value.is_empty());
+        let path = match (field("path"), field("version")) {
+            (Some(_), Some(_)) => {
+                return Err(Error::invalid(
+                    "builtin version and custom schema provided, cannot use both",
+                ));
+            }
+            (None, Some(version)) if version != BUILTIN_SCHEMA => {
+                return Err(Error::invalid(
+                    "the specified OpenAPI version is not built in",
+                ));
+            }
+            (None, version) => {
+                self.has_schema |= version.is_some();
+                return Ok(());
+            }
+            (Some(path), None) => path,
+        };
+        if self.has_schema {
+            return Ok(());
+        }
+        self.has_schema = true;
+        let text = layer.text(path)?;
+        let document = yaml::to_values(&text).map_err(|source| Error::Yaml {
+            file: path.clone(),
+            source,
+        })?;
+        let document = document.into_iter().next().unwrap_or_default();
+        self.scopes.added = schema::scopes(&document);
+        let mut definitions = schema::Definitions::new(&document);
+        definitions.over_builtin = self.used_schema;
+        self.schema.replace(definitions);
+        Ok(())
+    }
+
     /// Adds what a kustomization makes to the state.
     fn accumulate(
         &mut self,
@@ -146,6 +191,8 @@ impl Build {
         state: &mut State,
     ) -> Result<(), Error> {
         let place = layer.shown_path(loaded.name);
+        self.take_schema(layer, &loaded.file)
+            .map_err(|error| error.within("openapi").within(place.clone()))?;
         self.accumulate_layer(layer, &loaded, state)
             .map_err(|error| error.within(place))
     }
@@ -157,14 +204,112 @@ impl Build {
         state: &mut State,
     ) -> Result<(), Error> {
         let file = &loaded.file;
-        refuse_missing(file)?;
-        self.add_resources(layer, file, state)
+        if !file.helm_charts.is_empty() {
+            return Err(Error::Unsupported(
+                "must specify --enable-helm: the field helmCharts".into(),
+            ));
+        }
+        self.add_resources(layer, &file.resources, state)
             .within(|| "resources".into())?;
         self.add_config(layer, file, state)?;
         self.generate(layer, loaded, state)?;
         self.add_components(layer, file, state)
             .within(|| "components".into())?;
-        self.transform(layer, loaded, state)
+        self.transform(layer, loaded, state)?;
+        let configured = self
+            .plugins(layer, loaded, &file.transformers)
+            .within(|| "transformers".into())?;
+        self.run_plugins(layer, configured, state)
+            .within(|| "transformers".into())?;
+        self.validate(layer, loaded, state)
+            .within(|| "validators".into())?;
+        vars::record(
+            &mut state.vars,
+            &file.vars,
+            &mut state.resources,
+            &self.scopes,
+        )
+        .within(|| "vars".into())
+    }
+
+    /// Runs the configured validators, which must leave the objects as they are.
+    fn validate(
+        &mut self,
+        layer: &Layer<'_>,
+        loaded: &Loaded,
+        state: &mut State,
+    ) -> Result<(), Error> {
+        if loaded.file.validators.is_empty() {
+            return Ok(());
+        }
+        let configured = self.plugins(layer, loaded, &loaded.file.validators)?;
+        let before: Vec<yaml::Node> = state
+            .resources
+            .iter()
+            .map(|resource| resource.node.clone())
+            .collect();
+        self.run_plugins(layer, configured, state)?;
+        let is_same = before.len() == state.resources.len()
+            && state
+                .resources
+                .iter()
+                .zip(&before)
+                .all(|(now, before)| now.node == *before);
+        if is_same {
+            Ok(())
+        } else {
+            Err(Error::invalid(
+                "validator shouldn't modify the resource map",
+            ))
+        }
+    }
+
+    /// Returns the objects that configure plugins: texts in the file, files and folders.
+    fn plugins(
+        &mut self,
+        layer: &Layer<'_>,
+        loaded: &Loaded,
+        entries: &[String],
+    ) -> Result<Vec<Resource>, Error> {
+        let mut state = State::default();
+        let mut paths = Vec::new();
+        let origin = Origin::file(&layer.shown_path(loaded.name));
+        for entry in entries {
+            match read::resources(entry, "inline configuration") {
+                Ok(inline) if !inline.is_empty() => {
+                    for mut resource in inline {
+                        resource.origin = self.metadata.tracked.then(|| origin.clone());
+                        state.resources.append(resource, &self.scopes)?;
+                    }
+                }
+                _ => paths.push(entry.clone()),
+            }
+        }
+        self.add_resources(layer, &paths, &mut state)?;
+        Ok(state.resources.into_list())
+    }
+
+    fn run_plugins(
+        &self,
+        layer: &Layer<'_>,
+        configs: Vec<Resource>,
+        state: &mut State,
+    ) -> Result<(), Error> {
+        let mut configured = Vec::with_capacity(configs.len());
+        for config in &configs {
+            let transformer = plugins::configure(config, layer)
+                .within(|| format!("{} {}", config.kind(), config.name()))?;
+            configured.push((transformer, Origin::plugin(config)));
+        }
+        let context = Context {
+            scopes: &self.scopes,
+            schema: &self.schema,
+        };
+        for (transformer, origin) in configured {
+            transformer.run(&mut state.resources, context)?;
+            self.record(state, &origin);
+        }
+        Ok(())
     }
 
     /// Adds the places of the file: its own first, so that the known ones give way to them.
@@ -182,20 +327,27 @@ impl Build {
                 .map_err(|error| error.within(path.clone()).within("configurations"))?;
         }
         if file.configurations.is_empty() {
-            return merge_config(&mut state.config, self.defaults.clone());
+            merge_config(&mut state.config, self.defaults.clone())?;
+        } else {
+            own.merge(&self.defaults)
+                .within(|| "configurations".into())?;
+            merge_config(&mut state.config, Rc::new(own)).within(|| "configurations".into())?;
         }
-        own.merge(&self.defaults)
-            .within(|| "configurations".into())?;
-        merge_config(&mut state.config, Rc::new(own)).within(|| "configurations".into())
+        for path in &file.crds {
+            let text = layer.text(path).within(|| "crds".into())?;
+            let config = crds::read(&text).within(|| format!("crds {path}"))?;
+            merge_config(&mut state.config, Rc::new(config)).within(|| "crds".into())?;
+        }
+        Ok(())
     }
 
     fn add_resources(
         &mut self,
         layer: &Layer<'_>,
-        file: &Kustomization,
+        paths: &[String],
         state: &mut State,
     ) -> Result<(), Error> {
-        for path in &file.resources {
+        for path in paths {
             match layer.entry(path)? {
                 Entry::File(text) => {
                     let origin = self
@@ -204,6 +356,7 @@ impl Build {
                         .then(|| Origin::file(&layer.shown_path(path)));
                     for mut resource in read::resources(&text, path)? {
                         resource.origin.clone_from(&origin);
+                        self.used_schema |= !schema::is_known(&resource);
                         state
                             .resources
                             .append(resource, &self.scopes)
@@ -217,6 +370,7 @@ impl Build {
                         .append_all(below.resources, &self.scopes)
                         .within(|| path.clone())?;
                     merge_config(&mut state.config, below.config).within(|| path.clone())?;
+                    vars::merge(&mut state.vars, below.vars).within(|| path.clone())?;
                 }
             }
         }
@@ -286,193 +440,23 @@ impl Build {
             }
             absorb(&mut state.resources, resource, &self.scopes).within(place)?;
         }
-        Ok(())
-    }
-
-    /// Runs the transformers that the fields of the file configure, in kustomize's order.
-    fn transform(
-        &mut self,
-        layer: &Layer<'_>,
-        loaded: &Loaded,
-        state: &mut State,
-    ) -> Result<(), Error> {
-        let file = &loaded.file;
-        let origin = |kind: &str| Origin::builtin(&layer.shown_path(loaded.name), kind);
-        self.patch(layer, loaded, state)?;
-        if !file.namespace.is_empty() {
-            self.set_namespace(&file.namespace, state)
-                .within(|| "namespace".into())?;
-            self.record(state, &origin("NamespaceTransformer"));
-        }
-        let affixes = [
-            (
-                Affix::Prefix(file.name_prefix.as_str()),
-                "namePrefix",
-                "PrefixTransformer",
-            ),
-            (
-                Affix::Suffix(file.name_suffix.as_str()),
-                "nameSuffix",
-                "SuffixTransformer",
-            ),
-        ];
-        for (affix, field, kind) in affixes {
-            if !affix.is_empty() {
-                let specs = match affix {
-                    Affix::Prefix(_) => &state.config.name_prefix,
-                    Affix::Suffix(_) => &state.config.name_suffix,
-                };
-                name::apply(state.resources.list_mut(), affix, specs, &self.scopes)
-                    .within(|| field.into())?;
-                self.record(state, &origin(kind));
+        let place = || "generators".into();
+        for config in self
+            .plugins(layer, loaded, &file.generators)
+            .within(place)?
+        {
+            let place = || format!("generators {} {}", config.kind(), config.name());
+            let mut resource = plugins::run_generator(&config, layer).within(place)?;
+            if self.metadata.tracked {
+                resource.origin = Some(Origin::plugin(&config));
             }
+            absorb(&mut state.resources, resource, &self.scopes).within(place)?;
         }
-        self.label(layer, loaded, state)?;
-        for entry in &file.patches_json6902 {
-            self.patch_late(layer, entry, state)
-                .within(|| "patchesJson6902".into())?;
-            self.record(state, &origin("PatchJson6902Transformer"));
-        }
-        for replica in &file.replicas {
-            replicas::apply(&mut state.resources, replica, &state.config.replicas)
-                .within(|| "replicas".into())?;
-            self.record(state, &origin("ReplicaCountTransformer"));
-        }
-        for image in &file.images {
-            images::apply(state.resources.contents_mut(), image, &state.config.images)
-                .within(|| "images".into())?;
-            self.record(state, &origin("ImageTagTransformer"));
-        }
-        Ok(())
-    }
-
-    fn label(
-        &mut self,
-        layer: &Layer<'_>,
-        loaded: &Loaded,
-        state: &mut State,
-    ) -> Result<(), Error> {
-        let file = &loaded.file;
-        let shown = layer.shown_path(loaded.name);
-        for entry in &file.labels {
-            let place = || "labels".into();
-            let specs = labels::specs(entry, &state.config).within(place)?;
-            labels::apply(state.resources.contents_mut(), &entry.pairs, &specs).within(place)?;
-            self.record(state, &Origin::builtin(&shown, "LabelTransformer"));
-        }
-        if !file.labels.is_empty() || !file.common_labels.is_empty() {
-            let specs = &state.config.common_labels;
-            labels::apply(state.resources.contents_mut(), &file.common_labels, specs)
-                .within(|| "commonLabels".into())?;
-            self.record(state, &Origin::builtin(&shown, "LabelTransformer"));
-        }
-        if !file.common_annotations.is_empty() {
-            let specs = &state.config.common_annotations;
-            labels::apply(
-                state.resources.contents_mut(),
-                &file.common_annotations,
-                specs,
-            )
-            .within(|| "commonAnnotations".into())?;
-            self.record(state, &Origin::builtin(&shown, "AnnotationsTransformer"));
-        }
-        Ok(())
-    }
-
-    fn set_namespace(&self, namespace: &str, state: &mut State) -> Result<(), Error> {
-        let transformer = Namespace {
-            namespace,
-            unset_only: false,
-            subjects: Subjects::DefaultOnly,
-            specs: &state.config.namespace,
-        };
-        namespace::apply(state.resources.list_mut(), &transformer, &self.scopes)?;
-        state
-            .resources
-            .check_ids(&self.scopes)
-            .within(|| "namespace transformation produces ID conflict".into())
-    }
-
-    fn patch(
-        &mut self,
-        layer: &Layer<'_>,
-        loaded: &Loaded,
-        state: &mut State,
-    ) -> Result<(), Error> {
-        let file = &loaded.file;
-        let shown = layer.shown_path(loaded.name);
-        let context = Context {
-            scopes: &self.scopes,
-            schema: &self.schema,
-        };
-        if !file.patches_strategic_merge.is_empty() {
-            let patches = strategic_patches(layer, &file.patches_strategic_merge)
-                .within(|| "patchesStrategicMerge".into())?;
-            for patch in patches {
-                patch::merge_by_id(&mut state.resources, patch, context)
-                    .within(|| "patchesStrategicMerge".into())?;
-            }
-            state.resources.drop_empty();
-            state.resources.check_ids(&self.scopes)?;
-            self.record(
-                state,
-                &Origin::builtin(&shown, "PatchStrategicMergeTransformer"),
-            );
-        }
-        let mut parsed = Vec::new();
-        for (at, entry) in file.patches.iter().enumerate() {
-            let place = || format!("patches[{at}]");
-            let text = patch_text(layer, &entry.path, &entry.patch).within(place)?;
-            parsed.push((place(), entry, patch::parse(&text).within(place)?));
-        }
-        for (place, entry, patch) in parsed {
-            let options = entry.options.clone().unwrap_or_default();
-            let context = Context {
-                scopes: &self.scopes,
-                schema: &self.schema,
-            };
-            patch::apply(
-                &mut state.resources,
-                patch,
-                entry.target.as_ref(),
-                &options,
-                context,
-            )
-            .map_err(|error| error.within(place))?;
-            self.record(state, &Origin::builtin(&shown, "PatchTransformer"));
-        }
-        Ok(())
-    }
-
-    fn patch_late(
-        &self,
-        layer: &Layer<'_>,
-        entry: &crate::kustomization::Patch,
-        state: &mut State,
-    ) -> Result<(), Error> {
-        let target = entry
-            .target
-            .as_ref()
-            .filter(|target| !target.name.is_empty());
-        let Some(target) = target else {
-            return Err(Error::invalid("must specify the target name"));
-        };
-        let text = patch_text(layer, &entry.path, &entry.patch)?;
-        let patch = patch::json6902::JsonPatch::read(text.trim()).map_err(Error::Invalid)?;
-        let selector = crate::select::TargetSelector::new(target)?;
-        let context = Context {
-            scopes: &self.scopes,
-            schema: &self.schema,
-        };
-        for at in selector.select(&mut state.resources, &self.scopes) {
-            patch::apply_json(&mut state.resources, at, &patch, false, context)?;
-        }
-        state.resources.forget();
         Ok(())
     }
 
     /// Records that a transformer went over every object.
-    fn record(&self, state: &mut State, transformer: &Origin) {
+    pub(crate) fn record(&self, state: &mut State, transformer: &Origin) {
         if self.metadata.tracked {
             for resource in state.resources.contents_mut() {
                 origin::record(resource, transformer);
@@ -482,14 +466,15 @@ impl Build {
 
     /// Does what is done once, when every layer is accumulated.
     fn finish(&self, state: State) -> Result<Vec<Resource>, Error> {
-        let mut list = state.resources.into_list();
-        for resource in list.iter_mut().filter(|resource| resource.needs_hash) {
-            let hash = hash::hash(resource).within(|| resource.id().to_string())?;
-            let name = format!("{}-{hash}", resource.name());
-            resource.remember_id(&self.scopes);
-            resource.set_name(&name);
-        }
-        references::fix(&mut list, &state.config, &self.scopes)?;
+        let State {
+            resources,
+            config,
+            vars,
+        } = state;
+        let mut list = resources.into_list();
+        add_hashes(&mut list, &self.scopes)?;
+        references::fix(&mut list, &config, &self.scopes)?;
+        vars::resolve(&mut list, &vars, &config)?;
         list.retain(|resource| {
             let local = resource.string("annotations", "config.kubernetes.io/local-config");
             local.is_none_or(|value| value == "false")
@@ -510,51 +495,15 @@ fn merge_config(own: &mut Rc<Config>, other: Rc<Config>) -> Result<(), Error> {
     Rc::make_mut(own).merge(&other)
 }
 
-fn strategic_patches(layer: &Layer<'_>, entries: &[String]) -> Result<Vec<Resource>, Error> {
-    let mut patches = Vec::new();
-    for entry in entries {
-        let inline = read::resources(entry, "inline patch");
-        match inline {
-            Ok(inline) if !inline.is_empty() => patches.extend(inline),
-            _ => {
-                let text = layer.text(entry)?;
-                let read = read::resources(&text, entry)?;
-                patches.extend(read);
-            }
-        }
+/// Gives every object that asks for it the hash of its content as the end of its name.
+///
+/// Fails when the content cannot be in a result.
+pub(crate) fn add_hashes(list: &mut [Resource], scopes: &Scopes) -> Result<(), Error> {
+    for resource in list.iter_mut().filter(|resource| resource.needs_hash) {
+        let hash = hash::hash(resource).within(|| resource.id().to_string())?;
+        let name = format!("{}-{hash}", resource.name());
+        resource.remember_id(scopes);
+        resource.set_name(&name);
     }
-    if patches.is_empty() {
-        return Err(Error::invalid("patch appears to be empty"));
-    }
-    Ok(patches)
-}
-
-/// Returns the text of a patch: the field's or the file's.
-fn patch_text(layer: &Layer<'_>, path: &str, patch: &str) -> Result<String, Error> {
-    match (path, patch.trim()) {
-        ("", "") => Err(Error::invalid("must specify one of patch and path")),
-        ("", _) => Ok(patch.to_owned()),
-        (path, "") => layer.text(path),
-        _ => Err(Error::invalid(
-            "patch and path can't be set at the same time",
-        )),
-    }
-}
-
-/// Refuses the fields that this engine does not build.
-fn refuse_missing(file: &Kustomization) -> Result<(), Error> {
-    let fields = [
-        ("helmCharts", !file.helm_charts.is_empty()),
-        ("replacements", !file.replacements.is_empty()),
-        ("vars", !file.vars.is_empty()),
-        ("crds", !file.crds.is_empty()),
-        ("openapi", !file.openapi.is_empty()),
-        ("generators", !file.generators.is_empty()),
-        ("transformers", !file.transformers.is_empty()),
-        ("validators", !file.validators.is_empty()),
-    ];
-    match fields.iter().find(|(_, is_set)| *is_set) {
-        Some((field, _)) => Err(Error::Unsupported(format!("the field {field}"))),
-        None => Ok(()),
-    }
+    Ok(())
 }

@@ -68,14 +68,13 @@ impl Config {
     ///
     /// Fails when the text is not YAML or has a field that is not known.
     pub(crate) fn read(text: &str) -> Result<Self, Error> {
-        let node =
-            yaml::node::read_first(text).map_err(|error| Error::invalid(error.to_string()))?;
-        let Some(node) = node else {
+        let values =
+            yaml::to_values_strict(text).map_err(|error| Error::invalid(error.to_string()))?;
+        let Some(value) = values.into_iter().next() else {
             return Ok(Self::default());
         };
-        let value =
-            yaml::json::to_value(&node).map_err(|error| Error::invalid(error.to_string()))?;
-        let record = ConfigRecord::decode(&value, Unknown::Refused).map_err(Error::Invalid)?;
+        let record =
+            ConfigRecord::decode(&value, Unknown::RefusedConverting).map_err(Error::Invalid)?;
         let specs =
             |records: &[FieldSpecRecord]| records.iter().map(FieldSpec::from_record).collect();
         Ok(Self {

@@ -2,7 +2,7 @@
 //!
 //! In: a value. Out: a record, or the name of the field whose type does not fit. Names match
 //! without regard to case, null leaves the default, and unknown names are an error or ignored,
-//! as the caller says. Nothing is converted: a number is not a string.
+//! as the caller says. Whether a number may stand for a string is the caller's choice too.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,11 @@ use serde_json::Value;
 /// What to do with a name that the record does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unknown {
+    /// An error; and a number is not a string.
     Refused,
+    /// An error; numbers and booleans become strings where strings are wanted.
+    RefusedConverting,
+    /// Nothing; numbers and booleans become strings where strings are wanted.
     Ignored,
 }
 
@@ -70,7 +74,7 @@ pub(crate) fn known(key: &str, names: &[&'static str]) -> Option<&'static str> {
 /// Refuses an unknown name, or lets it be.
 pub(crate) fn refuse(key: &str, unknown: Unknown) -> Result<(), String> {
     match unknown {
-        Unknown::Refused => Err(format!("unknown field {key:?}")),
+        Unknown::Refused | Unknown::RefusedConverting => Err(format!("unknown field {key:?}")),
         Unknown::Ignored => Ok(()),
     }
 }
@@ -97,11 +101,16 @@ fn mismatch(value: &Value, wanted: &str) -> String {
 }
 
 impl Decode for String {
-    fn decode(value: &Value, _: Unknown) -> Result<Self, String> {
-        value
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| mismatch(value, "a string"))
+    fn decode(value: &Value, unknown: Unknown) -> Result<Self, String> {
+        match value {
+            Value::String(text) => Ok(text.clone()),
+            Value::Bool(bool) if unknown != Unknown::Refused => Ok(bool.to_string()),
+            Value::Number(number) if unknown != Unknown::Refused => Ok(match number.as_f64() {
+                Some(float) if number.is_f64() => yaml::emit::go_float(float),
+                _ => number.to_string(),
+            }),
+            other => Err(mismatch(other, "a string")),
+        }
     }
 }
 

@@ -15,49 +15,21 @@ const ADMISSION: &str = "admissionregistration.k8s.io";
 /// Path, kind, group, version, whether it is created.
 type Row = (&'static str, &'static str, &'static str, &'static str, bool);
 
+#[rustfmt::skip]
 const METADATA_LABELS: &[Row] = &[
     ("metadata/labels", "", "", "", true),
-    (
-        "spec/template/metadata/labels",
-        "ReplicationController",
-        "",
-        "v1",
-        true,
-    ),
+    ("spec/template/metadata/labels", "ReplicationController", "", "v1", true),
     ("spec/template/metadata/labels", "Deployment", "", "", true),
     ("spec/template/metadata/labels", "ReplicaSet", "", "", true),
     ("spec/template/metadata/labels", "DaemonSet", "", "", true),
-    (
-        "spec/template/metadata/labels",
-        "StatefulSet",
-        APPS,
-        "",
-        true,
-    ),
+    ("spec/template/metadata/labels", "StatefulSet", APPS, "", true),
     ("spec/template/metadata/labels", "Job", BATCH, "", true),
-    (
-        "spec/jobTemplate/metadata/labels",
-        "CronJob",
-        BATCH,
-        "",
-        true,
-    ),
-    (
-        "spec/jobTemplate/spec/template/metadata/labels",
-        "CronJob",
-        BATCH,
-        "",
-        true,
-    ),
-    (
-        "spec/volumeClaimTemplates[]/metadata/labels",
-        "StatefulSet",
-        APPS,
-        "",
-        true,
-    ),
+    ("spec/jobTemplate/metadata/labels", "CronJob", BATCH, "", true),
+    ("spec/jobTemplate/spec/template/metadata/labels", "CronJob", BATCH, "", true),
+    ("spec/volumeClaimTemplates[]/metadata/labels", "StatefulSet", APPS, "", true),
 ];
 
+#[rustfmt::skip]
 const SELECTOR_LABELS: &[Row] = &[
     ("spec/selector", "Service", "", "v1", true),
     ("spec/selector", "ReplicationController", "", "v1", true),
@@ -66,41 +38,11 @@ const SELECTOR_LABELS: &[Row] = &[
     ("spec/selector/matchLabels", "DaemonSet", "", "", true),
     ("spec/selector/matchLabels", "StatefulSet", APPS, "", true),
     ("spec/selector/matchLabels", "Job", BATCH, "", false),
-    (
-        "spec/selector/matchLabels",
-        "PodDisruptionBudget",
-        "policy",
-        "",
-        false,
-    ),
-    (
-        "spec/jobTemplate/spec/selector/matchLabels",
-        "CronJob",
-        BATCH,
-        "",
-        false,
-    ),
-    (
-        "spec/podSelector/matchLabels",
-        "NetworkPolicy",
-        "networking.k8s.io",
-        "",
-        false,
-    ),
-    (
-        "spec/ingress/from/podSelector/matchLabels",
-        "NetworkPolicy",
-        "networking.k8s.io",
-        "",
-        false,
-    ),
-    (
-        "spec/egress/to/podSelector/matchLabels",
-        "NetworkPolicy",
-        "networking.k8s.io",
-        "",
-        false,
-    ),
+    ("spec/selector/matchLabels", "PodDisruptionBudget", "policy", "", false),
+    ("spec/jobTemplate/spec/selector/matchLabels", "CronJob", BATCH, "", false),
+    ("spec/podSelector/matchLabels", "NetworkPolicy", "networking.k8s.io", "", false),
+    ("spec/ingress/from/podSelector/matchLabels", "NetworkPolicy", "networking.k8s.io", "", false),
+    ("spec/egress/to/podSelector/matchLabels", "NetworkPolicy", "networking.k8s.io", "", false),
 ];
 
 /// Below `spec/template/spec/` of Deployment and StatefulSet.
@@ -112,101 +54,40 @@ const AFFINITY_LABELS: &[&str] = &[
     "topologySpreadConstraints/labelSelector/matchLabels",
 ];
 
+#[rustfmt::skip]
 const ANNOTATIONS: &[Row] = &[
     ("metadata/annotations", "", "", "", true),
-    (
-        "spec/template/metadata/annotations",
-        "ReplicationController",
-        "",
-        "v1",
-        true,
-    ),
-    (
-        "spec/template/metadata/annotations",
-        "Deployment",
-        "",
-        "",
-        true,
-    ),
-    (
-        "spec/template/metadata/annotations",
-        "ReplicaSet",
-        "",
-        "",
-        true,
-    ),
-    (
-        "spec/template/metadata/annotations",
-        "DaemonSet",
-        "",
-        "",
-        true,
-    ),
-    (
-        "spec/template/metadata/annotations",
-        "StatefulSet",
-        "",
-        "",
-        true,
-    ),
+    ("spec/template/metadata/annotations", "ReplicationController", "", "v1", true),
+    ("spec/template/metadata/annotations", "Deployment", "", "", true),
+    ("spec/template/metadata/annotations", "ReplicaSet", "", "", true),
+    ("spec/template/metadata/annotations", "DaemonSet", "", "", true),
+    ("spec/template/metadata/annotations", "StatefulSet", "", "", true),
     ("spec/template/metadata/annotations", "Job", BATCH, "", true),
-    (
-        "spec/jobTemplate/metadata/annotations",
-        "CronJob",
-        BATCH,
-        "",
-        true,
-    ),
-    (
-        "spec/jobTemplate/spec/template/metadata/annotations",
-        "CronJob",
-        BATCH,
-        "",
-        true,
-    ),
+    ("spec/jobTemplate/metadata/annotations", "CronJob", BATCH, "", true),
+    ("spec/jobTemplate/spec/template/metadata/annotations", "CronJob", BATCH, "", true),
 ];
 
+#[rustfmt::skip]
 const NAMESPACE: &[Row] = &[
     ("metadata/name", "Namespace", "", "", true),
-    (
-        "spec/service/namespace",
-        "APIService",
-        "apiregistration.k8s.io",
-        "",
-        true,
-    ),
-    (
-        "spec/conversion/webhook/clientConfig/service/namespace",
-        "CustomResourceDefinition",
-        "apiextensions.k8s.io",
-        "",
-        false,
-    ),
+    ("spec/service/namespace", "APIService", "apiregistration.k8s.io", "", true),
+    ("spec/conversion/webhook/clientConfig/service/namespace", "CustomResourceDefinition", "apiextensions.k8s.io", "", false),
 ];
 
+#[rustfmt::skip]
 const NAME: &[Row] = &[("metadata/name", "", "", "", false)];
 
+#[rustfmt::skip]
 const IMAGES: &[Row] = &[
     ("spec/containers[]/image", "", "", "", true),
     ("spec/initContainers[]/image", "", "", "", true),
     ("spec/volumes[]/image/reference", "", "", "", true),
     ("spec/template/spec/containers[]/image", "", "", "", true),
-    (
-        "spec/template/spec/initContainers[]/image",
-        "",
-        "",
-        "",
-        true,
-    ),
-    (
-        "spec/template/spec/volumes[]/image/reference",
-        "",
-        "",
-        "",
-        true,
-    ),
+    ("spec/template/spec/initContainers[]/image", "", "", "", true),
+    ("spec/template/spec/volumes[]/image/reference", "", "", "", true),
 ];
 
+#[rustfmt::skip]
 const REPLICAS: &[Row] = &[
     ("spec/replicas", "Deployment", "", "", true),
     ("spec/replicas", "ReplicationController", "", "", true),
@@ -256,42 +137,20 @@ const SECRET_IN_POD: &[&str] = &[
     "volumes/projected/sources/secret/name",
 ];
 
+#[rustfmt::skip]
 const CONFIG_MAP: &[Row] = &[
     ("spec/configSource/configMap", "Node", "", "", false),
     ("rules/resourceNames", "Role", "", "", false),
     ("rules/resourceNames", "ClusterRole", "", "", false),
-    (
-        "metadata/annotations/nginx.ingress.kubernetes.io\\/fastcgi-params-configmap",
-        "Ingress",
-        "",
-        "",
-        false,
-    ),
+    ("metadata/annotations/nginx.ingress.kubernetes.io\\/fastcgi-params-configmap", "Ingress", "", "", false),
 ];
 
+#[rustfmt::skip]
 const SECRET: &[Row] = &[
     ("spec/tls/secretName", "Ingress", "", "", false),
-    (
-        "metadata/annotations/ingress.kubernetes.io\\/auth-secret",
-        "Ingress",
-        "",
-        "",
-        false,
-    ),
-    (
-        "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-secret",
-        "Ingress",
-        "",
-        "",
-        false,
-    ),
-    (
-        "metadata/annotations/nginx.ingress.kubernetes.io\\/auth-tls-secret",
-        "Ingress",
-        "",
-        "",
-        false,
-    ),
+    ("metadata/annotations/ingress.kubernetes.io\\/auth-secret", "Ingress", "", "", false),
+    ("metadata/annotations/nginx.ingress.kubernetes.io\\/auth-secret", "Ingress", "", "", false),
+    ("metadata/annotations/nginx.ingress.kubernetes.io\\/auth-tls-secret", "Ingress", "", "", false),
     ("imagePullSecrets/name", "ServiceAccount", "", "", false),
     ("parameters/secretName", "StorageClass", "", "", false),
     ("parameters/adminSecretName", "StorageClass", "", "", false),
@@ -299,93 +158,46 @@ const SECRET: &[Row] = &[
     ("parameters/secretRef", "StorageClass", "", "", false),
     ("rules/resourceNames", "Role", "", "", false),
     ("rules/resourceNames", "ClusterRole", "", "", false),
-    (
-        "spec/template/spec/containers/env/valueFrom/secretKeyRef/name",
-        "Service",
-        "serving.knative.dev",
-        "v1",
-        false,
-    ),
-    (
-        "spec/azureFile/secretName",
-        "PersistentVolume",
-        "",
-        "",
-        false,
-    ),
+    ("spec/template/spec/containers/env/valueFrom/secretKeyRef/name", "Service", "serving.knative.dev", "v1", false),
+    ("spec/azureFile/secretName", "PersistentVolume", "", "", false),
 ];
 
+#[rustfmt::skip]
 const SERVICE: &[Row] = &[
     ("spec/serviceName", "StatefulSet", APPS, "", false),
-    (
-        "spec/rules/http/paths/backend/serviceName",
-        "Ingress",
-        "",
-        "",
-        false,
-    ),
+    ("spec/rules/http/paths/backend/serviceName", "Ingress", "", "", false),
     ("spec/backend/serviceName", "Ingress", "", "", false),
-    (
-        "spec/rules/http/paths/backend/service/name",
-        "Ingress",
-        "",
-        "",
-        false,
-    ),
+    ("spec/rules/http/paths/backend/service/name", "Ingress", "", "", false),
     ("spec/defaultBackend/service/name", "Ingress", "", "", false),
-    (
-        "spec/service/name",
-        "APIService",
-        "apiregistration.k8s.io",
-        "",
-        false,
-    ),
-    (
-        "webhooks/clientConfig/service",
-        "ValidatingWebhookConfiguration",
-        ADMISSION,
-        "",
-        false,
-    ),
-    (
-        "webhooks/clientConfig/service",
-        "MutatingWebhookConfiguration",
-        ADMISSION,
-        "",
-        false,
-    ),
+    ("spec/service/name", "APIService", "apiregistration.k8s.io", "", false),
+    ("webhooks/clientConfig/service", "ValidatingWebhookConfiguration", ADMISSION, "", false),
+    ("webhooks/clientConfig/service", "MutatingWebhookConfiguration", ADMISSION, "", false),
 ];
 
+#[rustfmt::skip]
 const ROLE: &[Row] = &[("roleRef/name", "RoleBinding", RBAC, "", false)];
+#[rustfmt::skip]
 const CLUSTER_ROLE: &[Row] = &[
     ("roleRef/name", "RoleBinding", RBAC, "", false),
     ("roleRef/name", "ClusterRoleBinding", RBAC, "", false),
 ];
+#[rustfmt::skip]
 const SERVICE_ACCOUNT: &[Row] = &[
     ("subjects", "RoleBinding", RBAC, "", false),
     ("subjects", "ClusterRoleBinding", RBAC, "", false),
 ];
+#[rustfmt::skip]
 const PERSISTENT_VOLUME: &[Row] = &[
     ("spec/volumeName", "PersistentVolumeClaim", "", "", false),
     ("rules/resourceNames", "ClusterRole", "", "", false),
 ];
+#[rustfmt::skip]
 const STORAGE_CLASS: &[Row] = &[
     ("spec/storageClassName", "PersistentVolume", "", "", false),
-    (
-        "spec/storageClassName",
-        "PersistentVolumeClaim",
-        "",
-        "",
-        false,
-    ),
-    (
-        "spec/volumeClaimTemplates/spec/storageClassName",
-        "StatefulSet",
-        "",
-        "",
-        false,
-    ),
+    ("spec/storageClassName", "PersistentVolumeClaim", "", "", false),
+    ("spec/volumeClaimTemplates/spec/storageClassName", "StatefulSet", "", "", false),
 ];
+#[rustfmt::skip]
 const SCALE_TARGET: &[Row] = &[(
     "spec/scaleTargetRef/name",
     "HorizontalPodAutoscaler",
@@ -393,7 +205,9 @@ const SCALE_TARGET: &[Row] = &[(
     "",
     false,
 )];
+#[rustfmt::skip]
 const INGRESS_CLASS: &[Row] = &[("spec/ingressClassName", "Ingress", "", "", false)];
+#[rustfmt::skip]
 const ADMISSION_POLICY: &[Row] = &[(
     "spec/policyName",
     "ValidatingAdmissionPolicyBinding",
@@ -402,21 +216,10 @@ const ADMISSION_POLICY: &[Row] = &[(
     false,
 )];
 
+#[rustfmt::skip]
 const VARIABLES: &[Row] = &[
-    (
-        "spec/template/metadata/annotations",
-        "Deployment",
-        "",
-        "",
-        false,
-    ),
-    (
-        "spec/volumeClaimTemplates/spec/nfs/server",
-        "StatefulSet",
-        "",
-        "",
-        false,
-    ),
+    ("spec/template/metadata/annotations", "Deployment", "", "", false),
+    ("spec/volumeClaimTemplates/spec/nfs/server", "StatefulSet", "", "", false),
     ("spec/rules/host", "Ingress", "", "", false),
     ("spec/tls/hosts", "Ingress", "", "", false),
     ("spec/tls/secretName", "Ingress", "", "", false),

@@ -60,15 +60,6 @@ impl Error {
             source: Box::new(self),
         }
     }
-
-    /// Returns whether the text of a file was not YAML at all.
-    pub(crate) fn is_syntax(&self) -> bool {
-        match self {
-            Self::Yaml { .. } => true,
-            Self::Within { source, .. } => source.is_syntax(),
-            _ => false,
-        }
-    }
 }
 
 /// Puts the place into the error of a result.

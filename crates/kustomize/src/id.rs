@@ -36,10 +36,6 @@ impl Gvk {
             && part(&selector.kind, &self.kind)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.group.is_empty() && self.version.is_empty() && self.kind.is_empty()
-    }
-
     /// Returns the text by which objects are sorted.
     pub(crate) fn sort_text(&self) -> String {
         let part = |text: &str, empty: &str| {
@@ -124,6 +120,9 @@ pub(crate) struct Scopes {
 impl Scopes {
     /// Returns whether the type is known to have no namespace.
     pub(crate) fn is_cluster(&self, group: &str, version: &str, kind: &str) -> bool {
+        if is_cluster(group, version, kind) {
+            return true;
+        }
         if !self.added.is_empty() {
             let gvk = Gvk {
                 group: group.into(),
@@ -134,7 +133,7 @@ impl Scopes {
                 return !has_namespace;
             }
         }
-        is_cluster(group, version, kind)
+        false
     }
 
     /// Returns the namespace that counts for identity.

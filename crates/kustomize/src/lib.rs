@@ -4,15 +4,16 @@
 //! them byte for byte as kustomize does. [`FolderFiles`] is a folder on disk, [`MemoryFiles`] a
 //! tree in memory. Nothing else is read: no network, no environment, no programs are run.
 #![forbid(unsafe_code)]
-#![expect(dead_code, reason = "fields that follow use it")]
 
 mod absorb;
 mod build;
 mod config;
+mod crds;
 mod decode;
 mod defaults;
 mod error;
 mod field;
+mod fields;
 mod files;
 mod folder;
 mod generate;
@@ -26,14 +27,17 @@ mod order;
 mod origin;
 mod output;
 mod patch;
+mod plugins;
 mod read;
 mod references;
 mod remote;
+mod replacements;
 mod resource;
 mod resources;
 mod select;
 mod transform;
 mod value;
+mod vars;
 
 pub use error::Error;
 pub use files::{FILE_BYTES_MAX, FileError, Files, Found, Kind, LINKS_MAX, MemoryFiles};

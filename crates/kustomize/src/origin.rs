@@ -47,6 +47,24 @@ impl Origin {
         }
     }
 
+    /// A generator or transformer that an object configures.
+    pub(crate) fn plugin(config: &Resource) -> Self {
+        Self {
+            path: String::new(),
+            configured_in: config
+                .origin
+                .as_ref()
+                .map(|own| own.path.clone())
+                .unwrap_or_default(),
+            configured_by: Some(ConfiguredBy {
+                api_version: config.api_version().into(),
+                kind: config.kind().into(),
+                name: config.name().into(),
+                namespace: config.namespace().into(),
+            }),
+        }
+    }
+
     fn write(&self, out: &mut String, first: &str, indent: &str) {
         let mut prefix = first;
         let mut line = |key: &str, value: &str| {

@@ -18,7 +18,7 @@ const INTERNAL: &[&str] = &[
     "config.kubernetes.io/index",
     "config.k8s.io/id",
 ];
-const INTERNAL_PREFIX: &str = "internal.config.kubernetes.io/";
+pub(crate) const INTERNAL_PREFIX: &str = "internal.config.kubernetes.io/";
 
 /// One object of a result.
 #[derive(Debug, Clone, PartialEq)]

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use yaml::Node;
 
 use crate::error::{Error, Place};
-use crate::resource::Resource;
+use crate::resource::{Previous, Resource};
 use crate::value;
 
 /// How many objects one text may hold.
@@ -21,7 +21,39 @@ pub(crate) const OBJECTS_MAX: usize = 1_000_000;
 pub(crate) fn resources(text: &str, place: &str) -> Result<Vec<Resource>, Error> {
     let nodes = documents(text, place)?;
     let nodes = take_lists_apart(nodes).within(|| place.to_owned())?;
-    Ok(nodes.into_iter().map(Resource::new).collect())
+    Ok(nodes.into_iter().map(resource).collect())
+}
+
+/// Returns an object; the history that its bookkeeping annotations tell counts.
+fn resource(node: Node) -> Resource {
+    let mut resource = Resource::new(node);
+    let list = |field: &str| -> Vec<String> {
+        let key = format!("{}{field}", crate::output::INTERNAL_PREFIX);
+        let text = resource.string("annotations", &key).unwrap_or_default();
+        text.split(',')
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let (kinds, names, namespaces) = (
+        list("previousKinds"),
+        list("previousNames"),
+        list("previousNamespaces"),
+    );
+    let (prefixes, suffixes) = (list("prefixes"), list("suffixes"));
+    if kinds.len() == names.len() && names.len() == namespaces.len() {
+        let all = kinds.into_iter().zip(names).zip(namespaces);
+        resource.history = all
+            .map(|((kind, name), namespace)| Previous {
+                kind,
+                name,
+                namespace,
+            })
+            .collect();
+    }
+    resource.prefixes = prefixes;
+    resource.suffixes = suffixes;
+    resource
 }
 
 /// Returns the documents of a text that are not empty, merge keys expanded.

@@ -49,6 +49,8 @@ pub(crate) struct Resource {
     pub needs_hash: bool,
     pub allow_name_change: bool,
     pub allow_kind_change: bool,
+    /// The vars that take their value from here.
+    pub vars: Vec<String>,
     pub origin: Option<Origin>,
     pub transformations: Vec<Origin>,
 }
@@ -64,6 +66,7 @@ impl Resource {
             needs_hash: false,
             allow_name_change: false,
             allow_kind_change: false,
+            vars: Vec::new(),
             origin: None,
             transformations: Vec::new(),
         }
@@ -186,10 +189,6 @@ impl Resource {
     /// Sets the namespace, or removes it.
     pub(crate) fn set_namespace(&mut self, namespace: Option<&str>) {
         set_metadata(&mut self.node, "namespace", namespace);
-    }
-
-    pub(crate) fn set_kind(&mut self, kind: &str) {
-        set_field(&mut self.node, "kind", Node::plain(kind));
     }
 
     pub(crate) fn set_api_version(&mut self, api_version: &str) {

@@ -30,6 +30,8 @@ pub struct Node {
     pub line: u32,
     /// The source column, from 1; 0 for a node that was made by a program.
     pub column: u32,
+    /// Of a key: the JSON in a comment that ends its line, which tells some tools its type.
+    pub note: Option<Box<str>>,
 }
 
 /// What a node holds.
@@ -137,6 +139,7 @@ impl Node {
             tag: Tag::None,
             line: 0,
             column: 0,
+            note: None,
         }
     }
 
@@ -357,7 +360,8 @@ impl<'text> Reader<'text> {
     fn new(text: &'text str) -> Result<Self, Error> {
         refuse_control_characters(text)?;
         let mut options = granit_parser::options! { simple_key_max_lookahead: KEY_MAX };
-        options.set_emit_comments(false);
+        // Comments cost time; only those that begin like JSON matter.
+        options.set_emit_comments(text.contains("# {"));
         Ok(Self {
             text,
             parser: Parser::new_from_str_with_options(text, options),
@@ -404,6 +408,7 @@ impl<'text> Reader<'text> {
             tag: tag.map_or(Tag::None, |tag| Tag::read(&tag)),
             line,
             column,
+            note: None,
         };
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -445,7 +450,29 @@ impl<'text> Reader<'text> {
                 self.charge(weight, line, column)?;
                 self.finish(node, 0, weight)
             }
+            Event::Comment(text, granit_parser::Placement::Right) => {
+                self.take_note(&text, line);
+                Ok(None)
+            }
             _ => Ok(None),
+        }
+    }
+
+    /// Gives a comment to the key that waits for its value on the same line.
+    fn take_note(&mut self, text: &str, line: u32) {
+        let text = text.trim();
+        if !text.starts_with('{') {
+            return;
+        }
+        // The collection that is the value may have begun already.
+        let keys = self
+            .open
+            .iter_mut()
+            .rev()
+            .take(2)
+            .filter_map(|open| open.key.as_mut());
+        if let Some(key) = keys.into_iter().find(|key| key.line == line) {
+            key.note = Some(text.into());
         }
     }
 

@@ -5,10 +5,13 @@
 //! merged by their keys; the elements of the patch come first. It follows kustomize, its oddities
 //! included; a comment says where one is.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use yaml::{Content, Node, Style, Tag};
 
+use crate::patch::lists::{
+    add_key, append_own, find, is_regular, key_text, merge_scalars, set, unite,
+};
 use crate::patch::schema::{Merge, Schema, Type};
 use crate::resource::{is_blank, remove_field, replace_keeping_style};
 
@@ -245,7 +248,9 @@ impl<'a> Merger<'a> {
         for (key, value) in std::mem::take(entries) {
             let name = key.text().unwrap_or_default();
             let change = by_name.get(name).and_then(|at| incoming[*at].take());
-            let (style, known) = (scalar_style(&value), known.field(name));
+            let style = scalar_style(&value);
+            let patch_key = change.as_ref().map(|(key, _)| key);
+            let known = noted(&key, patch_key)?.unwrap_or_else(|| known.field(name));
             match self.walk(Some(value), change.map(|(_, value)| value), known)? {
                 Walked::Clear => {}
                 Walked::KeepNull(value) => merged.push((key, value)),
@@ -254,14 +259,19 @@ impl<'a> Merger<'a> {
                 Walked::Patch(mut value) => {
                     // A field keeps the style in which it was written.
                     if let (Some(style), Content::Scalar(_, new)) = (style, &mut value.content) {
+                        let was_string = *new != Style::Plain && value.tag == Tag::None;
                         *new = style;
+                        if was_string {
+                            value.tag = Tag::Str;
+                        }
                     }
                     merged.push((key, value));
                 }
             }
         }
         for (key, value) in incoming.into_iter().flatten() {
-            let known = known.field(key.text().unwrap_or_default());
+            let known =
+                noted(&key, None)?.unwrap_or_else(|| known.field(key.text().unwrap_or_default()));
             match self.walk(None, Some(value), known)? {
                 Walked::Clear | Walked::KeepNull(_) => {}
                 Walked::Own(value) | Walked::Patch(value) if value.is_null() => drop(value),
@@ -426,25 +436,6 @@ impl<'a> Merger<'a> {
     }
 }
 
-/// Puts the elements of the object after those of the patch. One that lacks a key is put there
-/// once for every key that it lacks, as kustomize does.
-fn append_own(items: &mut Vec<Node>, own: Vec<Node>, keys: &[&str]) {
-    for element in own {
-        let mut values = Vec::new();
-        for key in keys {
-            match element.get(key) {
-                Some(value) => values.push(value.text().unwrap_or_default().to_owned()),
-                None => items.push(element.clone()),
-            }
-        }
-        let values: Vec<&str> = values.iter().map(String::as_str).collect();
-        if keys.len() > 1 {
-            set(items, keys, &values, None);
-        }
-        set(items, keys, &values, Some(element.clone()));
-    }
-}
-
 fn shape_name(shape: Shape) -> &'static str {
     match shape {
         Shape::None => "null",
@@ -469,6 +460,12 @@ fn scalar_style(node: &Node) -> Option<Style> {
     }
 }
 
+/// Returns the type that a comment tells at a key of the object or the patch.
+fn noted(own: &Node, patch: Option<&Node>) -> Result<Option<Type<'static>>, String> {
+    let note = own.note.as_ref().or_else(|| patch?.note.as_ref());
+    note.map_or(Ok(None), |note| crate::patch::schema::from_note(note))
+}
+
 /// Takes the directive for a whole list out of it: an element that holds nothing else.
 fn list_directive(list: &mut Node) -> Result<Directive, String> {
     let Some(items) = list.items_mut() else {
@@ -488,104 +485,6 @@ fn list_directive(list: &mut Node) -> Result<Directive, String> {
     let found = directive(&text)?;
     items.retain(|item| item.get("$patch").and_then(Node::text) != Some(&text));
     Ok(found)
-}
-
-fn merge_scalars(own: Vec<Node>, patch: Vec<Node>) -> Vec<Node> {
-    let mut seen = BTreeSet::new();
-    let all = patch.into_iter().chain(own);
-    all.filter(|node| seen.insert(node.text().unwrap_or_default().to_owned()))
-        .collect()
-}
-
-/// Returns whether every element is a mapping with its own value of the key.
-fn is_regular(items: &[Node], key: &str) -> bool {
-    let mut seen = BTreeSet::new();
-    items.iter().all(|item| {
-        let value = item
-            .get(key)
-            .filter(|value| !value.is_null())
-            .and_then(Node::text);
-        value.is_some_and(|value| !value.is_empty() && seen.insert(value))
-    })
-}
-
-fn key_text(element: &Node, key: &str) -> String {
-    let value = element.get(key).filter(|value| !value.is_null());
-    value.and_then(Node::text).unwrap_or_default().to_owned()
-}
-
-/// Unites tuples that differ only in keys that one of them lacks.
-fn unite(tuples: &mut [Vec<String>]) {
-    for at in 0..tuples.len() {
-        let first = tuples[at].clone();
-        for other in tuples.iter_mut() {
-            let pairs = || first.iter().zip(other.iter());
-            let compatible = pairs().all(|(a, b)| a == b || a.is_empty() || b.is_empty());
-            if compatible && pairs().any(|(a, b)| a == b) {
-                for (own, value) in other.iter_mut().zip(&first) {
-                    if own.is_empty() {
-                        own.clone_from(value);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Returns the first element that has all of these keys with these values.
-fn find(items: &[Node], wanted: &[(&str, &str)]) -> Option<usize> {
-    items.iter().position(|item| {
-        item.entries().is_some()
-            && wanted.iter().all(|(key, value)| {
-                item.get(key)
-                    .is_some_and(|found| found.text().unwrap_or_default() == *value)
-            })
-    })
-}
-
-/// Puts an element in the place of those that match, or at the end; removes them without one.
-fn set(items: &mut Vec<Node>, keys: &[&str], values: &[&str], element: Option<Node>) {
-    let mut kept = Vec::with_capacity(items.len() + 1);
-    let mut found = false;
-    for item in std::mem::take(items) {
-        if item.is_null() || item.entries().is_some_and(<[_]>::is_empty) {
-            continue;
-        }
-        if item.entries().is_none() && values.first().is_some_and(|value| !value.is_empty()) {
-            kept.push(item);
-            continue;
-        }
-        let mut matches = true;
-        for (key, value) in keys.iter().zip(values) {
-            let own = item.get(key);
-            matches &= match value.is_empty() {
-                true => own.is_some(),
-                false => own.and_then(Node::text) == Some(value),
-            };
-        }
-        if !matches {
-            if !values.is_empty() {
-                kept.push(item);
-            }
-            continue;
-        }
-        found = true;
-        kept.extend(element.clone());
-    }
-    if !found {
-        kept.extend(element);
-    }
-    *items = kept;
-}
-
-/// Adds a key that a merged element lacks.
-fn add_key(node: &mut Node, key: &str, value: &str) {
-    if node.entries().is_none() || node.get(key).is_some() || value.is_empty() {
-        return;
-    }
-    if let Some(entries) = node.entries_mut() {
-        entries.push((Node::plain(key), Node::plain(value)));
-    }
 }
 
 /// Sets the text of a field that a merge must not change.

@@ -4,6 +4,7 @@
 //! tried as objects (strategic merge) and as operations (JSON patch); exactly one must fit.
 
 pub(crate) mod json6902;
+mod lists;
 pub(crate) mod merge;
 pub(crate) mod schema;
 

@@ -81,6 +81,8 @@ pub(crate) struct Schema {
 pub(crate) struct Definitions {
     types: HashMap<String, Value>,
     roots: HashMap<(String, String), String>,
+    /// Whether the types of Kubernetes hold where this has none.
+    pub over_builtin: bool,
 }
 
 impl Schema {
@@ -97,10 +99,11 @@ impl Schema {
                 .roots
                 .get(&key)
                 .and_then(|name| definitions.types.get(name));
-            return match found {
-                Some(definition) => Type::Custom(definitions, definition),
-                None => Type::Unknown,
-            };
+            match found {
+                Some(definition) => return Type::Custom(definitions, definition),
+                None if definitions.over_builtin => {}
+                None => return Type::Unknown,
+            }
         }
         object_kind(api_version, kind)
             .map_or(Type::Unknown, |kind| Type::Builtin(Builtin::Object(kind)))
@@ -134,16 +137,124 @@ impl Definitions {
     }
 
     /// Follows a reference to another definition, a bounded number of times.
-    fn resolve<'a>(&'a self, mut node: &'a Value) -> Option<&'a Value> {
+    fn resolve<'a>(&'a self, mut node: &'a Value) -> Type<'a> {
         const REFERENCES_MAX: usize = 32;
         for _ in 0..REFERENCES_MAX {
             let Some(reference) = node.get("$ref").and_then(Value::as_str) else {
-                return Some(node);
+                return Type::Custom(self, node);
             };
-            node = self.types.get(reference.strip_prefix("#/definitions/")?)?;
+            let name = reference.strip_prefix("#/definitions/").unwrap_or_default();
+            node = match self.types.get(name) {
+                Some(node) => node,
+                None if self.over_builtin => {
+                    return builtin_type(name).map_or(Type::Unknown, Type::Builtin);
+                }
+                None => return Type::Unknown,
+            };
         }
-        None
+        Type::Unknown
     }
+}
+
+/// Returns the type of Kubernetes with this name in its OpenAPI document.
+fn builtin_type(name: &str) -> Option<Builtin> {
+    use ObjectKind as K;
+    let name = name.strip_prefix("io.k8s.")?.rsplit_once(".v1.")?;
+    Some(match name {
+        ("api.core", "PodTemplateSpec") => Builtin::PodTemplate,
+        ("api.core", "PodSpec") => Builtin::PodSpec,
+        ("api.core", "Container") => Builtin::Container,
+        ("api.core", "EphemeralContainer") => Builtin::EphemeralContainer,
+        ("api.core", "Volume") => Builtin::Volume,
+        ("api.core", "PersistentVolumeClaimTemplate") => Builtin::ClaimTemplate,
+        ("api.core", "ServiceSpec") => Builtin::ServiceSpec,
+        ("api.core", "Pod") => Builtin::Object(K::Pod),
+        ("api.batch", "JobSpec") | ("api.apps", "DeploymentSpec" | "StatefulSetSpec") => {
+            Builtin::WorkloadSpec
+        }
+        ("apimachinery.pkg.apis.meta", "ObjectMeta") => Builtin::Metadata,
+        _ => return None,
+    })
+}
+
+/// Returns the type that a comment on a field tells; nothing when it does not tell one.
+///
+/// Fails when it tells a list that is merged by a key no list of Kubernetes has.
+pub(crate) fn from_note(note: &str) -> Result<Option<Type<'static>>, String> {
+    const KEYS: &[&[&str]] = &[
+        &["name"],
+        &["ip"],
+        &["uid"],
+        &["type"],
+        &["mountPath"],
+        &["devicePath"],
+        &["containerPort"],
+        &["port"],
+        &["topologyKey"],
+    ];
+    let Ok(note) = serde_json::from_str::<Value>(note) else {
+        return Ok(None);
+    };
+    let text = |value: &'_ Value, field: &str| -> String {
+        value
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    if text(&note, "x-kubernetes-patch-strategy") != "merge" {
+        return Ok(None);
+    }
+    let key = text(&note, "x-kubernetes-patch-merge-key");
+    let keys = match key.as_str() {
+        "" => &[][..],
+        key => *KEYS
+            .iter()
+            .find(|keys| keys[0] == key)
+            .ok_or_else(|| format!("a merge key {key:?} in a comment is not supported"))?,
+    };
+    let reference = note
+        .get("items")
+        .map(|items| text(items, "$ref"))
+        .unwrap_or_default();
+    let element = match builtin_type(reference.trim_start_matches("#/definitions/")) {
+        Some(Builtin::Container) => Element::Container,
+        Some(Builtin::EphemeralContainer) => Element::EphemeralContainer,
+        Some(Builtin::Volume) => Element::Volume,
+        _ => Element::Other,
+    };
+    Ok(Some(Type::Builtin(Builtin::List(keys, element))))
+}
+
+/// Returns whether Kubernetes 1.21 has the type of an object.
+pub(crate) fn is_known(resource: &crate::resource::Resource) -> bool {
+    object_kind(resource.api_version(), resource.kind()).is_some()
+}
+
+/// Returns for every type that the paths of an OpenAPI document serve whether it has a namespace.
+pub(crate) fn scopes(document: &Value) -> HashMap<crate::id::Gvk, bool> {
+    let mut scopes = HashMap::new();
+    let paths = document.get("paths").and_then(Value::as_object);
+    for (path, operations) in paths.into_iter().flatten() {
+        let get = operations.get("get");
+        let Some(kind) = get.and_then(|get| get.get("x-kubernetes-group-version-kind")) else {
+            continue;
+        };
+        let text = |field: &str| {
+            kind.get(field)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let gvk = crate::id::Gvk {
+            group: text("group"),
+            version: text("version"),
+            kind: text("kind"),
+        };
+        let has_namespace = path.contains("namespaces/{namespace}");
+        *scopes.entry(gvk).or_insert(false) |= has_namespace;
+    }
+    scopes
 }
 
 /// How a list is merged.
@@ -172,10 +283,7 @@ impl<'a> Type<'a> {
                     node.get("additionalProperties")
                         .filter(|additional| additional.is_object())
                 });
-                match child.and_then(|child| definitions.resolve(child)) {
-                    Some(child) => Self::Custom(definitions, child),
-                    None => Self::Unknown,
-                }
+                child.map_or(Self::Unknown, |child| definitions.resolve(child))
             }
         }
     }
@@ -190,10 +298,8 @@ impl<'a> Type<'a> {
                 Element::Volume => Self::Builtin(Builtin::Volume),
             },
             Self::Custom(definitions, node) => {
-                let items = node
-                    .get("items")
-                    .and_then(|items| definitions.resolve(items));
-                items.map_or(Self::Unknown, |items| Self::Custom(definitions, items))
+                let items = node.get("items");
+                items.map_or(Self::Unknown, |items| definitions.resolve(items))
             }
             _ => Self::Unknown,
         }

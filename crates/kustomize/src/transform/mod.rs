@@ -7,3 +7,4 @@ pub(crate) mod labels;
 pub(crate) mod name;
 pub(crate) mod namespace;
 pub(crate) mod replicas;
+pub(crate) mod value_add;
