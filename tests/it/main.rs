@@ -15,5 +15,6 @@ mod reconcile;
 mod registry;
 mod river;
 mod source;
+mod template_cases;
 mod tidy;
 mod world;
