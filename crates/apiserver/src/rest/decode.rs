@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::body::{self, Decoded};
 use super::call::Call;
 use super::query::{FieldValidation, quote};
-use super::refuse;
+use super::{protobuf, refuse};
 use crate::error::{ApiError, FieldError};
 use crate::kinds::TypeInfo;
 use crate::{builtin, schema};
@@ -29,6 +29,14 @@ pub(crate) struct Object {
 pub(crate) fn value(call: &Call, bytes: &Bytes, custom: bool) -> Result<Decoded, ApiError> {
     match call.media_type() {
         "" | "application/json" => body::json(bytes).map_err(|e| refuse::bad(format!("{e}"))),
+        protobuf::MEDIA if !custom => {
+            let value = protobuf::decode(bytes)
+                .map_err(|e| refuse::bad(format!("error decoding protobuf: {e}")))?;
+            Ok(Decoded {
+                value,
+                duplicates: Vec::new(),
+            })
+        }
         "application/yaml" => {
             yaml(bytes).map_err(|e| refuse::bad(format!("error converting YAML to JSON: {e}")))
         }

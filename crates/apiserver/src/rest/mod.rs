@@ -13,6 +13,7 @@ pub(crate) mod delete;
 mod discovery;
 mod metadata;
 mod pages;
+mod protobuf;
 mod query;
 mod read;
 mod refuse;
