@@ -16,7 +16,7 @@ use crate::api::{Artifact, GitRepository};
 use crate::git::{self, Checkout, EntryKind, Git, ObjectId, Tree};
 use crate::reconcile::{Key, Timestamp};
 use crate::safe::SafePath;
-use crate::source::{self, Contents, Draft, Entry, Found, Owner, Record, Storage};
+use crate::source::{self, ArtifactFiles, Contents, Draft, Entry, Owner, Record, Storage};
 
 /// The kind of our sources in paths of artifacts.
 const KIND: &str = "gitrepository";
@@ -93,18 +93,27 @@ impl Artifacts {
         self.storage.url(record)
     }
 
-    /// Returns the tree of the artifact in an object's status and what it leaves out; from the mirror
-    /// where it is not at hand, as after a restart. Fails with what is missing.
-    pub async fn tree(&self, object: &GitRepository) -> Result<Found<Tree>, String> {
+    /// Returns the files of the artifact in an object's status, as who unpacks its archive would find
+    /// them; from the mirror where they are not at hand, as after a restart. Fails with what is missing.
+    pub async fn files(
+        &self,
+        object: &GitRepository,
+    ) -> Result<Box<dyn kustomize::Files + Send>, String> {
         let artifact = object.status.as_ref().and_then(|s| s.artifact.as_ref());
         let artifact = artifact.ok_or("Source artifact not found")?;
         let find = || self.storage.find(&artifact.path, &artifact.digest);
-        if let Some(found) = find() {
-            return Ok(found);
+        let mut found = find();
+        if found.is_none() {
+            let restored = self.restore(object, artifact).await;
+            restored.map_err(|error| format!("artifact {}: {error}", artifact.revision))?;
+            found = find();
         }
-        let restored = self.restore(object, artifact).await;
-        restored.map_err(|error| format!("artifact {}: {error}", artifact.revision))?;
-        find().ok_or_else(|| format!("artifact {} is no longer stored", artifact.revision))
+        let found =
+            found.ok_or_else(|| format!("artifact {} is no longer stored", artifact.revision))?;
+        Ok(Box::new(ArtifactFiles::new(
+            found.handle.files(),
+            found.rules,
+        )))
     }
 
     /// Publishes again what is pinned for an object, if it is what its status tells.

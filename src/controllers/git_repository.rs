@@ -12,7 +12,7 @@ use k8s_openapi::jiff;
 use kube::Client;
 
 use super::artifacts::Artifacts;
-use super::git_access::{self, NoHead, Wanted};
+use super::git_access;
 use super::objects::World;
 use super::{Failure, failed, not_supported, wakes};
 use crate::api::annotations::{EVENT_SOURCE_DIGEST, EVENT_SOURCE_REVISION, SOURCE_CONTROLLER};
@@ -40,7 +40,7 @@ pub(super) struct GitRepositories {
 /// What to look for, and how often.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plan {
-    wanted: Wanted,
+    selector: Selector,
     interval: Duration,
 }
 
@@ -90,7 +90,7 @@ impl Controller for GitRepositories {
     async fn act(&self, object: &Arc<GitRepository>, plan: Plan, progress: &Progress) -> Done {
         Done {
             interval: plan.interval,
-            found: self.find(object, &plan.wanted, progress).await,
+            found: self.find(object, &plan.selector, progress).await,
         }
     }
 
@@ -127,7 +127,7 @@ impl GitRepositories {
     async fn find(
         &self,
         object: &GitRepository,
-        wanted: &Wanted,
+        selector: &Selector,
         progress: &Progress,
     ) -> Result<Found, Trouble> {
         let remote = git_access::remote(&self.client, object).await;
@@ -135,18 +135,11 @@ impl GitRepositories {
             .map_err(|error| fetch_failed(reasons::AUTHENTICATION_FAILED, error.to_string()))?;
         let repository = self.git.repository(remote).await.map_err(checkout_failed)?;
         let artifact = object.status.as_ref().and_then(|s| s.artifact.as_ref());
-        if let Some(checkout) = self.handed_over(object, &repository, wanted, artifact) {
+        if let Some(checkout) = self.handed_over(object, &repository, selector, artifact) {
             return self.publish(object, &repository, &checkout).await;
         }
         progress.step("checking out the remote");
-        let (selector, head) = match git_access::head(&repository, wanted).await {
-            Ok(found) => found,
-            Err(NoHead::Git(error)) => return Err(checkout_failed(error)),
-            Err(error) => {
-                let message = format!("failed to checkout and determine revision: {error}");
-                return Err(fetch_failed(reasons::GIT_OPERATION_FAILED, message));
-            }
-        };
+        let head = repository.head(selector).await.map_err(checkout_failed)?;
         if let Some(artifact) = artifact
             && artifact.revision == head.revision
             && is_made_as_asked(object)
@@ -155,9 +148,7 @@ impl GitRepositories {
             let url = self.artifacts.url(&record);
             return Ok(Found::Same { url });
         }
-        let mut checkout = repository.fetch(&head).await.map_err(checkout_failed)?;
-        // An old server may not tell what a tag points to; the fetched tag does.
-        checkout.revision = selector.revision(checkout.commit);
+        let checkout = repository.fetch(&head).await.map_err(checkout_failed)?;
         self.publish(object, &repository, &checkout).await
     }
 
@@ -166,13 +157,13 @@ impl GitRepositories {
         &self,
         object: &GitRepository,
         repository: &git::Repository,
-        wanted: &Wanted,
+        selector: &Selector,
         artifact: Option<&Artifact>,
     ) -> Option<Checkout> {
         let handover = self.artifacts.take_handover(&Key::of(object))?;
-        let Wanted::One(selector @ Selector::Branch(_)) = wanted else {
+        if !matches!(selector, Selector::Branch(_)) {
             return None;
-        };
+        }
         let parent = selector.revision(handover.parent?);
         let follows = artifact?.revision == parent
             && handover.url == repository.url()
@@ -270,9 +261,9 @@ fn decide(object: &GitRepository) -> Decision<Plan, GitRepositoryStatus> {
         Ok(interval) => interval,
         Err(message) => return stalled(reasons::INVALID_OBJECT, message),
     };
-    match git_access::wanted(spec.reference.as_ref()) {
-        Err(message) => stalled(reasons::GIT_OPERATION_FAILED, message),
-        Ok(wanted) => Decision::Act(Plan { wanted, interval }),
+    match git_access::selector(spec.reference.as_ref()) {
+        Err(message) => stalled(reasons::GIT_OPERATION_FAILED, format!("spec.{message}")),
+        Ok(selector) => Decision::Act(Plan { selector, interval }),
     }
 }
 
