@@ -162,3 +162,75 @@ fn an_immutable_config_map_keeps_its_data() {
     let found = builtin::validate(&kind, &json!({ "data": { "x": "1" } }), Some(&old));
     assert_eq!(found[0].field, "immutable");
 }
+
+#[test]
+fn config_maps_and_secrets_hold_at_most_a_mebibyte() {
+    let kind = row(&json!({ "kind": "ConfigMap", "apiVersion": "v1" }));
+    let object = json!({ "data": { "x": "a".repeat(1024 * 1024 + 1) } });
+    let found = builtin::validate(&kind, &object, None);
+    assert_eq!(
+        found[0].message,
+        "Too long: may not be more than 1048576 bytes"
+    );
+    let object = json!({ "data": { "a".repeat(254): "" } });
+    let found = builtin::validate(&kind, &object, None);
+    assert!(
+        found[0]
+            .message
+            .ends_with("must be no more than 253 characters")
+    );
+}
+
+#[test]
+fn schedules_are_read_as_cron_reads_them() {
+    let cases = [
+        ("*/5 * * * *", true),
+        ("@hourly", true),
+        ("0 0 1 jan mon-fri", true),
+        ("0 0 * *", false),
+        ("60 * * * *", false),
+        ("@never", false),
+        ("TZ=UTC 0 0 * * *", false),
+        ("a * * * *", false),
+    ];
+    for (schedule, fits) in cases {
+        let (kind, object) = create(&json!({
+            "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "c" },
+            "spec": { "schedule": schedule, "jobTemplate": { "spec": { "template": { "spec": {
+                "restartPolicy": "Never", "containers": [{ "name": "c", "image": "x" }],
+            } } } } },
+        }));
+        let found = builtin::validate(&kind, &object, None);
+        assert_eq!(found.is_empty(), fits, "{schedule}: {found:?}");
+    }
+}
+
+#[test]
+fn a_definition_may_nest_schemas_deeply_and_still_names_unknown_fields() {
+    let kind = row(&json!({
+        "kind": "CustomResourceDefinition", "apiVersion": "apiextensions.k8s.io/v1",
+    }));
+    let mut schema = json!({ "type": "string", "tpye": "x" });
+    for _ in 0..30 {
+        schema = json!({ "properties": { "a": schema } });
+    }
+    let object = json!({ "spec": { "versions": [{ "schema": { "openAPIV3Schema": schema } }] } });
+    let unknown = apiserver::schema::unknown(&kind.schema, &object);
+    assert_eq!(unknown.len(), 1);
+    assert!(unknown[0].ends_with(".a.tpye"), "{}", unknown[0]);
+    // Deeper than definitions are unrolled, fields are kept without being looked at.
+    let mut schema = json!({ "tpye": "x" });
+    for _ in 0..200 {
+        schema = json!({ "properties": { "a": schema } });
+    }
+    let object = json!({ "spec": { "versions": [{ "schema": { "openAPIV3Schema": schema } }] } });
+    assert!(apiserver::schema::unknown(&kind.schema, &object).is_empty());
+}
+
+#[test]
+fn the_packed_definitions_cover_every_kind() {
+    for row in kinds::builtin() {
+        assert!(row.schema.has_field("metadata"), "{}", row.kind);
+        assert!(!row.schema.description.is_empty(), "{}", row.kind);
+    }
+}

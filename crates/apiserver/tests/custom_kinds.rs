@@ -164,3 +164,127 @@ fn real_definitions_are_accepted_and_compile() {
     }
     println!("{:?}", start.elapsed());
 }
+
+fn definition_with(spec: Value) -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": { "name": "things.example.dev" },
+        "spec": {
+            "group": "example.dev", "scope": "Namespaced",
+            "names": { "plural": "things", "kind": "Thing" },
+            "versions": [{ "name": "v1", "served": true, "storage": true, "schema": {
+                "openAPIV3Schema": { "type": "object", "properties": { "spec": spec } },
+            } }],
+        },
+    })
+}
+
+fn row_with(spec: Value) -> TypeInfo {
+    let mut definition = definition_with(spec);
+    crd::accept(&mut definition, None, NOW).unwrap();
+    crd::compile(&definition).unwrap().remove(0)
+}
+
+#[test]
+fn schemas_deeper_than_the_limit_are_refused() {
+    let mut deep = json!({ "type": "string" });
+    for _ in 0..120 {
+        deep = json!({ "type": "object", "properties": { "a": deep } });
+    }
+    let found = crd::accept(&mut definition_with(deep), None, NOW).unwrap_err();
+    assert!(
+        found[0].message.contains("deeper than 100 levels"),
+        "{}",
+        found[0].message
+    );
+}
+
+#[test]
+fn patterns_that_need_look_around_or_too_much_memory_are_refused() {
+    for pattern in ["(?=a)b", r"(a)\1", "((a{1000}){1000}){1000}"] {
+        let spec = json!({ "type": "string", "pattern": pattern });
+        let found = crd::accept(&mut definition_with(spec), None, NOW).unwrap_err();
+        assert!(
+            found[0].field.ends_with("properties[spec].pattern"),
+            "{pattern}"
+        );
+    }
+}
+
+#[test]
+fn webhook_conversion_is_refused() {
+    let mut definition = definition_with(json!({ "type": "object" }));
+    definition["spec"]["conversion"] = json!({ "strategy": "Webhook" });
+    let found = crd::accept(&mut definition, None, NOW).unwrap_err();
+    assert_eq!(found[0].field, "spec.conversion.strategy");
+    assert_eq!(
+        found[0].message,
+        "Unsupported value: \"Webhook\": supported values: \"None\""
+    );
+}
+
+#[test]
+fn formats_accept_what_kubernetes_accepts() {
+    let cases = [
+        ("date-time", "2024-01-02T03:04:05Z", true),
+        ("date-time", "2024-01-02T03:04:05.123456+02:00", true),
+        ("date-time", "2024-01-02", false),
+        ("date", "2024-02-30", false),
+        ("duration", "1h30m", true),
+        ("duration", "3 days", true),
+        ("duration", "soon", false),
+        ("byte", "YQ==", true),
+        ("byte", "***", false),
+        ("ipv4", "10.0.0.1", true),
+        ("ipv4", "::1", false),
+        ("ipv6", "::1", true),
+        ("cidr", "10.0.0.0/8", true),
+        ("cidr", "10.0.0.0/33", false),
+        ("uri", "https://example.dev/x", true),
+        ("uri", "not a uri", false),
+        ("email", "a@example.dev", true),
+        ("email", "a", false),
+        ("hostname", "example.dev", true),
+        ("hostname", "-a", false),
+        ("mac", "01:02:03:04:05:06", true),
+        ("uuid", "00000000-0000-4000-8000-000000000001", true),
+        ("uuid4", "00000000-0000-3000-8000-000000000001", false),
+        ("unknown-format", "anything", true),
+    ];
+    for (format, text, fits) in cases {
+        let row = row_with(json!({ "type": "string", "format": format }));
+        let found = schema::validate(&row.schema, &json!({ "spec": text }), None);
+        assert_eq!(found.is_empty(), fits, "{format} {text}");
+    }
+}
+
+#[test]
+fn conditions_are_checked_and_named() {
+    let row = row_with(json!({
+        "type": "object",
+        "properties": { "a": { "type": "string" }, "b": { "type": "string" } },
+        "oneOf": [{ "required": ["a"] }, { "required": ["b"] }],
+        "not": { "properties": { "a": { "enum": ["x"] } }, "required": ["a"] },
+    }));
+    let messages = |spec: Value| -> Vec<String> {
+        let found = schema::validate(&row.schema, &json!({ "spec": spec }), None);
+        found.into_iter().map(|it| it.message).collect()
+    };
+    assert!(messages(json!({ "a": "1" })).is_empty());
+    let none = messages(json!({}));
+    assert!(none[0].ends_with("must validate one and only one schema (oneOf). Found none valid"));
+    let both = messages(json!({ "a": "1", "b": "2" }));
+    assert!(both[0].ends_with("(oneOf). Found 2 valid alternatives"));
+    let not = messages(json!({ "a": "x" }));
+    assert!(not[0].ends_with("must not validate the schema (not)"));
+}
+
+#[test]
+fn numbers_keep_their_json_type() {
+    let row = row_with(json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true }));
+    let text = r#"{"spec":{"big":9007199254740993,"float":1.0,"one":1}}"#;
+    let mut object: Value = serde_json::from_str(text).unwrap();
+    schema::prune(&row.schema, &mut object);
+    schema::apply_defaults(&row.schema, &mut object);
+    assert_eq!(object.to_string(), text);
+}

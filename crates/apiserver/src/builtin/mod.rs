@@ -17,9 +17,12 @@ mod services;
 mod validate;
 mod validate_network;
 mod validate_pods;
+mod words;
 
 pub use decode::decode;
 pub use defaults::{apply_defaults, complete, declare_defaults};
 pub use events::{from_core_event, to_core_event};
 pub use quantity::canonical_quantity;
 pub use validate::validate;
+
+pub(crate) use words::words;

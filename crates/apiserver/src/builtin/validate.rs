@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use super::fields::{entries, items, text};
+use super::words::words;
 use super::{immutable, validate_network, validate_pods};
 use crate::error::FieldError;
 use crate::kinds::TypeInfo;
@@ -15,109 +16,6 @@ const DATA_BYTES_MAX: usize = 1024 * 1024;
 
 /// The longest key of a ConfigMap or Secret.
 const KEY_BYTES_MAX: usize = 253;
-
-/// Fields that hold one of a few words: type, field, words in the order of the message.
-const WORDS: &[(&str, &str, &[&str])] = &[
-    (
-        "PodSpec",
-        "restartPolicy",
-        &["Always", "OnFailure", "Never"],
-    ),
-    (
-        "PodSpec",
-        "dnsPolicy",
-        &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
-    ),
-    (
-        "PodSpec",
-        "preemptionPolicy",
-        &["PreemptLowerPriority", "Never"],
-    ),
-    (
-        "Container",
-        "imagePullPolicy",
-        &["Always", "IfNotPresent", "Never"],
-    ),
-    (
-        "Container",
-        "terminationMessagePolicy",
-        &["FallbackToLogsOnError", "File"],
-    ),
-    ("ContainerPort", "protocol", &["SCTP", "TCP", "UDP"]),
-    ("HTTPGetAction", "scheme", &["HTTP", "HTTPS"]),
-    (
-        "Toleration",
-        "effect",
-        &["NoSchedule", "PreferNoSchedule", "NoExecute"],
-    ),
-    (
-        "TopologySpreadConstraint",
-        "whenUnsatisfiable",
-        &["DoNotSchedule", "ScheduleAnyway"],
-    ),
-    ("DeploymentStrategy", "type", &["Recreate", "RollingUpdate"]),
-    (
-        "CronJobSpec",
-        "concurrencyPolicy",
-        &["Allow", "Forbid", "Replace"],
-    ),
-    ("JobSpec", "completionMode", &["NonIndexed", "Indexed"]),
-    (
-        "ServiceSpec",
-        "type",
-        &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"],
-    ),
-    ("ServiceSpec", "sessionAffinity", &["ClientIP", "None"]),
-    (
-        "ServiceSpec",
-        "externalTrafficPolicy",
-        &["Cluster", "Local"],
-    ),
-    (
-        "ServiceSpec",
-        "internalTrafficPolicy",
-        &["Cluster", "Local"],
-    ),
-    (
-        "ServiceSpec",
-        "ipFamilyPolicy",
-        &["SingleStack", "PreferDualStack", "RequireDualStack"],
-    ),
-    ("ServicePort", "protocol", &["SCTP", "TCP", "UDP"]),
-    (
-        "HTTPIngressPath",
-        "pathType",
-        &["Exact", "ImplementationSpecific", "Prefix"],
-    ),
-    ("NetworkPolicyPort", "protocol", &["SCTP", "TCP", "UDP"]),
-    (
-        "PersistentVolumeSpec",
-        "persistentVolumeReclaimPolicy",
-        &["Delete", "Recycle", "Retain"],
-    ),
-    (
-        "PersistentVolumeClaimSpec",
-        "volumeMode",
-        &["Block", "Filesystem"],
-    ),
-    (
-        "PersistentVolumeSpec",
-        "volumeMode",
-        &["Block", "Filesystem"],
-    ),
-    ("StorageClass", "reclaimPolicy", &["Delete", "Retain"]),
-    (
-        "StorageClass",
-        "volumeBindingMode",
-        &["Immediate", "WaitForFirstConsumer"],
-    ),
-    (
-        "PriorityClass",
-        "preemptionPolicy",
-        &["PreemptLowerPriority", "Never"],
-    ),
-    ("EndpointSlice", "addressType", &["FQDN", "IPv4", "IPv6"]),
-];
 
 /// Returns what is wrong with an object of a built-in kind; `old` is the stored object.
 pub fn validate(kind: &TypeInfo, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
@@ -235,14 +133,6 @@ fn enumerations(schema: &Schema, value: &Value, path: &Path, found: &mut Found) 
         }
         _ => {}
     }
-}
-
-/// Returns the words that a field may hold, by type and field.
-fn words(kind: &str, field: &str) -> Option<&'static [&'static str]> {
-    let found = WORDS
-        .iter()
-        .find(|(owner, name, _)| *owner == kind && *name == field);
-    found.map(|(_, _, words)| *words)
 }
 
 fn deployment(value: &Value, found: &mut Found) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::protobuf;
 use super::schemas::{self, REFERENCE, Schemas};
 use crate::kinds::TypeInfo;
 
@@ -134,23 +135,66 @@ pub fn swagger(types: &[Arc<TypeInfo>]) -> Value {
         "paths": paths,
         "definitions": definitions,
     });
-    rename_references(&mut document);
+    lower(&mut document);
     document
 }
 
-fn rename_references(node: &mut Value) {
-    match node {
-        Value::Object(map) => {
-            for (key, child) in map {
-                let name = child.as_str().and_then(|text| text.strip_prefix(REFERENCE));
-                match name {
-                    Some(name) if key == "$ref" => *child = format!("#/definitions/{name}").into(),
-                    _ => rename_references(child),
-                }
-            }
+/// Returns the one document of OpenAPI version 2 as protobuf, for `kubectl` before 1.27.
+pub fn swagger_protobuf(types: &[Arc<TypeInfo>]) -> Vec<u8> {
+    protobuf::encode(&swagger(types))
+}
+
+/// Turns the notations of version 3 into those of version 2.
+fn lower(node: &mut Value) {
+    if let Some(map) = node.as_object_mut() {
+        lower_map(map);
+        map.values_mut().for_each(lower);
+    } else if let Some(items) = node.as_array_mut() {
+        items.iter_mut().for_each(lower);
+    }
+}
+
+fn lower_map(map: &mut Map<String, Value>) {
+    // A lone reference in `allOf` stands beside its description in version 2.
+    let only = match map
+        .get("allOf")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+    {
+        Some([only]) => only.get("$ref").cloned(),
+        _ => None,
+    };
+    if let Some(reference) = only {
+        map.remove("allOf");
+        map.insert("$ref".to_owned(), reference);
+    }
+    if map.contains_key("oneOf")
+        && map
+            .keys()
+            .all(|key| matches!(key.as_str(), "oneOf" | "format" | "description"))
+    {
+        map.remove("oneOf");
+        map.insert("type".to_owned(), "string".into());
+    }
+    if map.contains_key("x-kubernetes-group-version-kind") || map.contains_key("properties") {
+        for key in ["oneOf", "anyOf", "allOf", "not", "nullable"] {
+            map.remove(key);
         }
-        Value::Array(items) => items.iter_mut().for_each(rename_references),
-        _ => {}
+    }
+    if let Some(Value::String(text)) = map.get_mut("$ref")
+        && let Some(name) = text.strip_prefix(REFERENCE)
+    {
+        *text = format!("#/definitions/{name}");
+    }
+    if map.contains_key("in")
+        && map.contains_key("name")
+        && let Some(schema) = map.remove("schema")
+    {
+        map.insert("type".to_owned(), schema["type"].clone());
+    }
+    if let Some(content) = map.remove("content") {
+        let schema = &content["application/json"]["schema"];
+        map.insert("schema".to_owned(), schema.clone());
     }
 }
 

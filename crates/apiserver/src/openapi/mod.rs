@@ -4,6 +4,7 @@
 //! described by the packed definitions as they are, custom ones by their schema tree.
 
 mod document;
+mod protobuf;
 mod schemas;
 
-pub use document::{document, index, swagger};
+pub use document::{document, index, swagger, swagger_protobuf};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use crate::builtin::words;
 use crate::kinds::{TypeInfo, source};
 use crate::schema::{ListKind, Schema, Shape};
 
@@ -34,7 +35,22 @@ pub(super) fn add_definition(name: &str, schemas: &mut Schemas) {
         }
         if let Some(node) = source(&name) {
             references(node, &mut wanted);
-            schemas.insert(name, node.clone());
+            let mut node = node.clone();
+            add_words(&name, &mut node);
+            schemas.insert(name, node);
+        }
+    }
+}
+
+/// Adds the words that fields may hold, in the order of the alphabet.
+fn add_words(definition: &str, node: &mut Value) {
+    let kind = definition.rsplit('.').next().unwrap_or_default();
+    let fields = node.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, field) in fields.into_iter().flatten() {
+        if let Some(words) = words(kind, name) {
+            let mut words = words.to_vec();
+            words.sort_unstable();
+            field["enum"] = json!(words);
         }
     }
 }

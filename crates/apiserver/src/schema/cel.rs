@@ -21,6 +21,14 @@ use super::tree::Schema;
 /// The longest expression that is compiled, in bytes.
 const EXPRESSION_BYTES_MAX: usize = 16 * 1024;
 
+/// How many steps a rule may take over the items it sees, as an upper bound.
+///
+/// Kubernetes bounds the cost of a rule too, and refuses the object with the same text.
+const STEPS_MAX: u128 = 10_000_000;
+
+/// Functions that go over all items.
+const LOOPS: [&str; 6] = ["all", "exists", "exists_one", "existsOne", "filter", "map"];
+
 /// Words that a field name cannot be in an expression.
 const RESERVED: [&str; 21] = [
     "true",
@@ -63,6 +71,8 @@ pub struct Expression {
     pub transition: bool,
     /// Whether `oldSelf` is an optional value, so that the rule runs on creates too.
     pub optional_old: bool,
+    /// How deep functions that go over all items are nested in the rule.
+    pub loops: u32,
     /// The compiled rule.
     pub program: Compiled,
     /// The compiled `messageExpression`, if there is one.
@@ -121,6 +131,7 @@ fn read_one(node: &Value) -> Expression {
         reason: text("reason").to_owned(),
         field_path: text("fieldPath").to_owned(),
         transition,
+        loops: nested_loops(text("rule")),
         optional_old: node.get("optionalOldSelf").and_then(Value::as_bool) == Some(true),
         program,
         message_program: (!message_expression.is_empty())
@@ -133,6 +144,14 @@ impl Expression {
     pub fn check(&self, schema: &Schema, value: &Value, old: Option<&Value>) -> Option<String> {
         if self.transition && old.is_none() && !self.optional_old {
             return None;
+        }
+        let steps = items_in(value).checked_pow(self.loops);
+        if steps.is_none_or(|steps| steps > STEPS_MAX) {
+            return Some(
+                "validation failed due to running out of cost budget, no further validation rules \
+                 will be run"
+                    .to_owned(),
+            );
         }
         let mut context = LIBRARY.new_inner_scope();
         context.add_variable_from_value("self", bind(Some(schema), value));
@@ -169,6 +188,42 @@ impl Expression {
         } else {
             self.message.clone()
         }
+    }
+}
+
+/// Returns how deep functions that go over all items are nested in an expression.
+fn nested_loops(source: &str) -> u32 {
+    let (mut open, mut deepest, mut quote) = (Vec::new(), 0, None);
+    let mut name_start = 0;
+    for (place, character) in source.char_indices() {
+        match (quote, character) {
+            (Some(end), _) if end == character => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(character),
+            (None, '(') => {
+                let name = source.get(name_start..place).unwrap_or_default();
+                open.push(LOOPS.contains(&name));
+                let depth = open.iter().filter(|is_loop| **is_loop).count();
+                deepest = deepest.max(u32::try_from(depth).unwrap_or(u32::MAX));
+            }
+            (None, ')') => {
+                open.pop();
+            }
+            _ => {}
+        }
+        if !(character.is_alphanumeric() || character == '_') {
+            name_start = place + character.len_utf8();
+        }
+    }
+    deepest
+}
+
+/// Returns how many items and fields a value holds, at all depths.
+fn items_in(value: &Value) -> u128 {
+    match value {
+        Value::Array(items) => items.iter().map(|item| 1 + items_in(item)).sum(),
+        Value::Object(map) => map.values().map(|item| 1 + items_in(item)).sum(),
+        _ => 0,
     }
 }
 
@@ -237,4 +292,65 @@ fn escape(name: &str) -> String {
         .replace('.', "__dot__")
         .replace('-', "__dash__")
         .replace('/', "__slash__")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(rule: &str, value: &Value) -> Option<String> {
+        let node = json!([{ "rule": rule, "message": "no" }]);
+        read(Some(&node))[0].check(&Schema::default(), value, None)
+    }
+
+    #[test]
+    fn rules_hold_or_give_their_message() {
+        let value = json!({ "a": 1, "list": [1, 2, 3], "text": "x" });
+        for (rule, want) in [
+            ("self.a == 1", None),
+            ("self.a == 2", Some("no")),
+            ("self.list.all(i, i > 0)", None),
+            ("self.list.exists(i, i > 5)", Some("no")),
+            ("has(self.b)", Some("no")),
+            ("self.text.startsWith('x')", None),
+        ] {
+            assert_eq!(check(rule, &value).as_deref(), want, "{rule}");
+        }
+        let failed = check("self.b == 1", &value);
+        assert!(failed.is_some_and(|it| it.contains("evaluation error")));
+    }
+
+    #[test]
+    fn loops_in_loops_over_many_items_are_not_run() {
+        let items: Vec<u32> = (0..4000).collect();
+        let value = json!({ "list": items });
+        let rule = "self.list.all(a, self.list.all(b, a + b >= 0))";
+        let refused = check(rule, &value);
+        assert!(refused.is_some_and(|it| it.contains("cost budget")));
+        assert_eq!(check("self.list.all(a, a >= 0)", &value), None);
+        assert_eq!(nested_loops("a.all(x, x) && b.all(y, y)"), 1);
+        assert_eq!(nested_loops("a.map(x, x.filter(y, '(' == y))"), 2);
+    }
+
+    #[test]
+    fn long_expressions_are_not_compiled() {
+        let rule = format!("self == '{}'", "x".repeat(EXPRESSION_BYTES_MAX));
+        let node = json!([{ "rule": rule }]);
+        assert!(read(Some(&node))[0].program.error().is_some());
+    }
+
+    #[test]
+    fn names_are_escaped_as_kubernetes_escapes_them() {
+        for (name, want) in [
+            ("namespace", "__namespace__"),
+            ("a-b", "a__dash__b"),
+            ("a.b/c", "a__dot__b__slash__c"),
+            ("a__b", "a__underscores__b"),
+            ("a_b", "a_b"),
+        ] {
+            assert_eq!(escape(name), want);
+        }
+    }
 }

@@ -41,7 +41,7 @@ pub fn render(
             } else {
                 builtin_cells(kind, item, now)
             };
-            json!({ "cells": cells, "object": carried(item, include) })
+            json!({ "cells": cells, "object": carried(kind, item, include) })
         })
         .collect();
     let definitions: Vec<Value> = columns.iter().map(definition).collect();
@@ -88,14 +88,34 @@ fn definition(column: &Column) -> Value {
     })
 }
 
-fn carried(item: &Value, include: Include) -> Value {
+fn carried(kind: &TypeInfo, item: &Value, include: Include) -> Value {
     match include {
         Include::None => Value::Null,
         Include::Object => item.clone(),
-        Include::Metadata => json!({
-            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-            "metadata": item.get("metadata").cloned().unwrap_or_else(|| json!({})),
-        }),
+        Include::Metadata => {
+            let mut metadata = item.get("metadata").cloned().unwrap_or_else(|| json!({}));
+            if kind.kind == "DaemonSet" {
+                hide_template_generation(&mut metadata);
+            }
+            json!({
+                "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+                "metadata": metadata,
+            })
+        }
+    }
+}
+
+/// Takes out an annotation that Kubernetes keeps as a field, so that its tables lack it.
+fn hide_template_generation(metadata: &mut Value) {
+    let Some(map) = metadata.as_object_mut() else {
+        return;
+    };
+    let Some(annotations) = map.get_mut("annotations").and_then(Value::as_object_mut) else {
+        return;
+    };
+    annotations.remove("deprecated.daemonset.template.generation");
+    if annotations.is_empty() {
+        map.remove("annotations");
     }
 }
 
