@@ -73,10 +73,10 @@ fn run(files: &dyn Files, folder: &str, file: &RootFile) -> Result<Vec<Value>, E
         ..Options::default()
     };
     let objects = ::kustomize::build(&files, folder, &options).map_err(Error::Build)?;
-    objects
-        .iter()
-        .map(|object| object.to_value().map_err(Error::Build))
-        .collect()
+    Ok(objects
+        .into_iter()
+        .map(::kustomize::Object::into_value)
+        .collect())
 }
 
 /// Returns a path below the root: `..` that would leave it is dropped.
@@ -150,5 +150,131 @@ impl Files for Overlay<'_> {
 
     fn list(&self, path: &str) -> Result<Vec<String>, FileError> {
         self.files.list(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::kustomize::MemoryFiles;
+    use serde_json::json;
+
+    use super::*;
+
+    fn config_map(name: &str) -> String {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n")
+    }
+
+    fn files(entries: &[(&str, String)]) -> MemoryFiles {
+        let mut files = MemoryFiles::new();
+        for (path, text) in entries {
+            files.insert(*path, text.as_bytes());
+        }
+        files
+    }
+
+    fn built(files: &MemoryFiles, spec: Value) -> Result<Vec<String>, String> {
+        let mut full = json!({"interval": "1m", "prune": true,
+            "sourceRef": {"kind": "GitRepository", "name": "x"}});
+        full.as_object_mut()
+            .unwrap()
+            .extend(spec.as_object().unwrap().clone());
+        let spec: KustomizationSpec = serde_json::from_value(full).unwrap();
+        let built = build(files, &spec, &Variables::default()).map_err(|e| e.to_string())?;
+        let line = |object: &Value| {
+            let metadata = &object["metadata"];
+            let text = |key: &str| metadata[key].as_str().unwrap_or("").to_owned();
+            format!("{}/{}", text("namespace"), text("name"))
+        };
+        Ok(built.objects.iter().map(line).collect())
+    }
+
+    #[test]
+    fn a_folder_without_a_kustomization_file_builds_every_manifest_below() {
+        let files = files(&[
+            ("apps/b.yaml", config_map("b")),
+            ("apps/sub/a.yml", config_map("a")),
+            ("apps/note.txt", "not YAML: [".to_owned()),
+            (
+                "apps/own/kustomization.yaml",
+                "resources: [c.yaml]\nnamePrefix: p-\n".to_owned(),
+            ),
+            ("apps/own/c.yaml", config_map("c")),
+            ("elsewhere.yaml", config_map("d")),
+        ]);
+        assert_eq!(
+            built(&files, json!({"path": "./apps"})).unwrap(),
+            ["/b", "/p-c", "/a"]
+        );
+    }
+
+    #[test]
+    fn the_kustomizations_fields_lie_over_the_root_file() {
+        let files = files(&[
+            ("kustomization.yaml", "resources: [a.yaml]\n".to_owned()),
+            ("a.yaml", config_map("a")),
+        ]);
+        let spec = json!({"targetNamespace": "team", "namePrefix": "x-", "nameSuffix": "-y"});
+        assert_eq!(built(&files, spec).unwrap(), ["team/x-a-y"]);
+    }
+
+    #[test]
+    fn a_path_is_held_to_the_root_and_must_be_there() {
+        let files = files(&[("apps/a.yaml", config_map("a"))]);
+        assert_eq!(
+            built(&files, json!({"path": "../../apps"})).unwrap(),
+            ["/a"]
+        );
+        let error = built(&files, json!({"path": "./missing"})).unwrap_err();
+        assert_eq!(error, "kustomization path not found: \"./missing\"");
+    }
+
+    #[test]
+    fn what_is_no_manifest_is_named() {
+        let files = files(&[("a.yaml", config_map("a")), ("b.yaml", "x: [\n".to_owned())]);
+        let error = built(&files, json!({})).unwrap_err();
+        assert!(
+            error.starts_with("failed to decode Kubernetes YAML from b.yaml: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_missing_file_and_a_cycle_name_the_place() {
+        let missing = files(&[("kustomization.yaml", "resources: [gone.yaml]\n".to_owned())]);
+        let error = built(&missing, json!({})).unwrap_err();
+        assert!(error.starts_with("kustomize build failed: "), "{error}");
+        assert!(error.contains("gone.yaml"), "{error}");
+        let cycle = files(&[
+            ("a/kustomization.yaml", "resources: [../b]\n".to_owned()),
+            ("b/kustomization.yaml", "resources: [../a]\n".to_owned()),
+        ]);
+        let error = built(&cycle, json!({"path": "a"})).unwrap_err();
+        assert!(error.contains("cycle"), "{error}");
+    }
+
+    #[test]
+    fn an_empty_file_builds_nothing() {
+        let files = files(&[("kustomization.yaml", "namespace: x\n".to_owned())]);
+        assert_eq!(built(&files, json!({})).unwrap(), [String::new(); 0]);
+    }
+
+    #[test]
+    fn images_are_merged_by_name() {
+        let text = "resources: [d.yaml]\nimages: [{name: web, newTag: \"1\"}]\n";
+        let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec:\n  \
+            template:\n    spec:\n      containers: [{name: c, image: web}]\n";
+        let files = files(&[
+            ("kustomization.yaml", text.to_owned()),
+            ("d.yaml", deployment.to_owned()),
+        ]);
+        let spec = json!({"interval": "1m", "prune": true,
+            "sourceRef": {"kind": "GitRepository", "name": "x"},
+            "images": [{"name": "web", "newName": "ghcr.io/a/web"}]});
+        let spec: KustomizationSpec = serde_json::from_value(spec).unwrap();
+        let objects = build(&files, &spec, &Variables::default()).unwrap().objects;
+        let image = objects[0]
+            .pointer("/spec/template/spec/containers/0/image")
+            .unwrap();
+        assert_eq!(image, "ghcr.io/a/web:1");
     }
 }
