@@ -4,6 +4,7 @@
 //! command; nothing here decides what a lower room could.
 
 mod apiserver;
+mod build;
 mod completion;
 pub mod demo;
 mod hint;
@@ -43,6 +44,7 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Apiserver(apiserver::Arguments),
+    Build(build::Arguments),
     Completion(completion::Arguments),
     Policy(policy::Arguments),
     Run(run::Arguments),
@@ -83,6 +85,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Apiserver(arguments) => apiserver::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
+        Command::Build(arguments) => build::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Tags(arguments) => tags::run(arguments).await,
         Command::Completion(arguments) => completion::run(&arguments),
