@@ -169,11 +169,7 @@ impl<'t> Run<'t> {
         }
         if name == "call" {
             self.at = whole;
-            let what = operands.first().map(ToString::to_string);
-            let type_name = arguments.first().map_or("nil", Value::type_name);
-            let what = what.unwrap_or_default();
-            let reason = format!("error calling call: non-function {what} of type {type_name}");
-            return Err(failed(reason));
+            return Err(uncallable(operands.first(), arguments.first()));
         }
         (function.call)(&mut self.memory, &arguments).map_err(|fault| {
             self.at = whole;
@@ -332,6 +328,21 @@ fn check_count(function: &Function, n_given: usize) -> Result<(), Stop> {
 
 fn no_function(word: &Operand) -> Stop {
     failed(format!("can't give argument to non-function {word}"))
+}
+
+/// Returns what `call` says: nothing here can be called.
+fn uncallable(operand: Option<&Operand>, value: Option<&Value>) -> Stop {
+    let value = value.unwrap_or(&Value::Nil);
+    let type_name = value.type_name();
+    let what = match (operand, value) {
+        (_, Value::Nil) => return failed("error calling call: call of nil".to_owned()),
+        (Some(operand), _) => operand.to_string(),
+        (None, Value::Text(text)) => text.to_string(),
+        (None, _) => format!("<{type_name} Value>"),
+    };
+    failed(format!(
+        "error calling call: non-function {what} of type {type_name}"
+    ))
 }
 
 /// Returns a constant in the type that it has where nobody asks for one.

@@ -236,6 +236,10 @@ impl<'t> Run<'t> {
         let outer = self.variables.len();
         let value = self.pipeline(&branch.pipe, dot)?;
         let inner = self.variables.len();
+        if let (Value::Int(n, _), 2) = (&value, branch.pipe.variables.len()) {
+            let reason = format!("can't use {n} to iterate over more than one variable");
+            return Err(failed(reason));
+        }
         let items = self.items(&value)?;
         if items.is_empty() {
             let walked = self.walk(&branch.otherwise, dot);

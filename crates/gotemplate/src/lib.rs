@@ -9,6 +9,7 @@
 mod ast;
 mod call;
 mod exec;
+mod float;
 mod functions;
 mod lex;
 mod number;

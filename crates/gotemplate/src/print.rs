@@ -6,6 +6,7 @@ use chrono::{DateTime, FixedOffset};
 
 use crate::DEPTH_MAX;
 use crate::exec::{Fault, Memory};
+use crate::float::{exponent_text, float_text, hex_float};
 use crate::value::Value;
 
 /// The widest a number or text is padded, and the most digits after a point.
@@ -47,9 +48,14 @@ pub(crate) fn sprintf(memory: &Memory, format: &str, values: &[Value]) -> Result
         rest = &rest[percent + 1..];
         let mut verb = Verb::new('v');
         rest = verb.flags(rest);
-        rest = index(rest, &mut next, &mut is_reordered);
-        rest = verb.sizes(rest, values, &mut next);
-        rest = index(rest, &mut next, &mut is_reordered);
+        let (after, first) = index(rest, &mut next, values.len());
+        rest = verb.sizes(after, values, &mut next);
+        let (after, second) = index(rest, &mut next, values.len());
+        rest = after;
+        is_reordered |= first.is_some() || second.is_some();
+        for reason in &verb.complaints {
+            printer.push(reason)?;
+        }
         let Some(letter) = rest.chars().next() else {
             printer.push("%!(NOVERB)")?;
             return Ok(printer.out);
@@ -58,6 +64,9 @@ pub(crate) fn sprintf(memory: &Memory, format: &str, values: &[Value]) -> Result
         verb.letter = letter;
         match (letter, values.get(next)) {
             ('%', _) => printer.push("%")?,
+            _ if first == Some(false) || second == Some(false) => {
+                printer.push(&format!("%!{letter}(BADINDEX)"))?;
+            }
             (_, None) => printer.push(&format!("%!{letter}(MISSING)"))?,
             (_, Some(value)) => {
                 printer.argument(&verb, value)?;
@@ -86,17 +95,20 @@ pub(crate) fn sprintf(memory: &Memory, format: &str, values: &[Value]) -> Result
     Ok(printer.out)
 }
 
-/// Reads `[n]`.
-fn index<'f>(format: &'f str, next: &mut usize, is_reordered: &mut bool) -> &'f str {
+/// Reads `[n]`; returns what follows, and whether there was one and it names an argument.
+fn index<'f>(format: &'f str, next: &mut usize, n_values: usize) -> (&'f str, Option<bool>) {
     let inner = format.strip_prefix('[').and_then(|f| f.split_once(']'));
     let Some((number, rest)) = inner else {
-        return format;
+        return (format, None);
     };
-    *is_reordered = true;
-    *next = number
-        .parse::<usize>()
-        .map_or(usize::MAX - 1, |n| n.wrapping_sub(1));
-    rest
+    let number = number.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
+    match number.filter(|n| *n < n_values) {
+        Some(n) => {
+            *next = n;
+            (rest, Some(true))
+        }
+        None => (rest, Some(false)),
+    }
 }
 
 /// A letter with its flags.
@@ -110,6 +122,7 @@ struct Verb {
     zero: bool,
     width: Option<usize>,
     precision: Option<usize>,
+    complaints: Vec<&'static str>,
 }
 
 impl Verb {
@@ -136,10 +149,19 @@ impl Verb {
 
     fn sizes<'f>(&mut self, format: &'f str, values: &[Value], next: &mut usize) -> &'f str {
         let (width, mut rest) = size(format, values, next);
-        self.width = width;
+        if format.starts_with('*') && width.is_none() {
+            self.complaints.push("%!(BADWIDTH)");
+        }
+        self.minus |= width.is_some_and(|width| width < 0);
+        self.width = width.map(length);
         if let Some(after) = rest.strip_prefix('.') {
+            let is_star = after.starts_with('*');
             let (precision, after) = size(after, values, next);
-            self.precision = Some(precision.unwrap_or(0));
+            match precision.filter(|precision| *precision >= 0) {
+                Some(precision) => self.precision = Some(length(precision)),
+                None if is_star => self.complaints.push("%!(BADPREC)"),
+                None => self.precision = Some(0),
+            }
             rest = after;
         }
         rest
@@ -164,21 +186,26 @@ impl Verb {
 }
 
 /// Reads a number or `*`.
-fn size<'f>(format: &'f str, values: &[Value], next: &mut usize) -> (Option<usize>, &'f str) {
+fn size<'f>(format: &'f str, values: &[Value], next: &mut usize) -> (Option<i64>, &'f str) {
     if let Some(rest) = format.strip_prefix('*') {
         let value = values.get(*next);
-        *next += 1;
+        *next += usize::from(value.is_some());
         let size = match value {
-            Some(Value::Int(n, _)) => usize::try_from(*n).ok(),
+            Some(Value::Int(n, _)) => Some(*n),
             _ => None,
         };
-        return (size.map(|size| size.min(WIDTH_MAX)), rest);
+        return (size, rest);
     }
     let end = format
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(format.len());
-    let size = format[..end].parse::<usize>().ok();
-    (size.map(|size| size.min(WIDTH_MAX)), &format[end..])
+    (format[..end].parse().ok(), &format[end..])
+}
+
+fn length(size: i64) -> usize {
+    usize::try_from(size.unsigned_abs())
+        .unwrap_or(WIDTH_MAX)
+        .min(WIDTH_MAX)
 }
 
 struct Printer<'m> {
@@ -331,7 +358,10 @@ impl<'m> Printer<'m> {
             None => {
                 let (letter, type_name) = (verb.letter, value.type_name());
                 self.push(&format!("%!{letter}({type_name}="))?;
-                self.value(&Verb::new('v'), value, 0)?;
+                // The flags stay, the letter does not.
+                let mut plain = verb.clone();
+                plain.letter = 'v';
+                self.value(&plain, value, 0)?;
                 self.push(")")
             }
         }
@@ -339,7 +369,7 @@ impl<'m> Printer<'m> {
 }
 
 fn bool_text(verb: &Verb, value: bool) -> Option<String> {
-    matches!(verb.letter, 'v' | 't').then(|| verb.padded(&value.to_string(), false))
+    matches!(verb.letter, 'v' | 't').then(|| verb.padded(&value.to_string(), true))
 }
 
 fn int_text(verb: &Verb, value: i64) -> Option<String> {
@@ -379,7 +409,16 @@ fn char_text(verb: &Verb, value: i64) -> Option<String> {
     let c = c.unwrap_or('\u{fffd}');
     let text = match verb.letter {
         'c' => c.to_string(),
-        'q' => format!("'{c}'"),
+        'q' => {
+            // A quote needs its escape the other way round from that of text.
+            let quoted = quoted(&c.to_string());
+            let inner = quoted.trim_start_matches('"').trim_end_matches('"');
+            match c {
+                '\'' => "'\\''".to_owned(),
+                '"' => "'\"'".to_owned(),
+                _ => format!("'{inner}'"),
+            }
+        }
         _ if verb.sharp => crate::lex::named(c),
         _ => format!("U+{value:04X}"),
     };
@@ -392,14 +431,16 @@ fn float_verb(verb: &Verb, value: f64) -> Option<String> {
         'v' | 'g' | 'G' => float_text(value, precision),
         'f' | 'F' => format!("{value:.*}", precision.unwrap_or(6)),
         'e' | 'E' => exponent_text(value, Some(precision.unwrap_or(6))),
+        'x' | 'X' if precision.is_none() && !verb.sharp && value.is_finite() => hex_float(value),
         _ => return None,
     };
     let text = match verb.letter {
-        'E' | 'G' => text.to_uppercase(),
+        'E' | 'G' | 'X' => text.to_uppercase(),
         _ => text,
     };
-    let text = match (verb.plus, text.starts_with('-')) {
-        (true, false) => format!("+{text}"),
+    let text = match (verb.plus, verb.space, text.starts_with('-')) {
+        (true, _, false) => format!("+{text}"),
+        (false, true, false) => format!(" {text}"),
         _ => text,
     };
     Some(verb.padded(&text, true))
@@ -414,50 +455,6 @@ fn complex_text(verb: &Verb, real: f64, imaginary: f64) -> Option<String> {
     Some(verb.padded(&format!("({real}{sign}{imaginary}i)"), false))
 }
 
-/// Prints a float as `%g`, by default with as few digits as tell it from its neighbours.
-pub(crate) fn float_text(value: f64, precision: Option<usize>) -> String {
-    if value.is_nan() || value.is_infinite() {
-        let infinite = if value > 0.0 { "+Inf" } else { "-Inf" };
-        return if value.is_nan() { "NaN" } else { infinite }.to_owned();
-    }
-    let scientific = match precision {
-        None => format!("{value:e}"),
-        Some(precision) => format!("{value:.*e}", precision.max(1) - 1),
-    };
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    // Shortest digits turn to an exponent from 6 on; a given precision is its own limit.
-    let from = match precision {
-        None => 6,
-        Some(precision) => i32::try_from(precision.max(1)).unwrap_or(i32::MAX),
-    };
-    if exponent < -4 || exponent >= from {
-        return exponent_text(value, precision.map(|p| p.max(1) - 1));
-    }
-    let n_digits = digits.chars().filter(char::is_ascii_digit).count();
-    let n_digits = i32::try_from(n_digits).unwrap_or(i32::MAX);
-    let decimals = usize::try_from(n_digits - 1 - exponent).unwrap_or(0);
-    let text = format!("{value:.decimals$}");
-    match precision {
-        Some(_) if text.contains('.') => {
-            text.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-        _ => text,
-    }
-}
-
-/// Prints a float with an exponent of two digits at least.
-pub(crate) fn exponent_text(value: f64, precision: Option<usize>) -> String {
-    let scientific = match precision {
-        None => format!("{value:e}"),
-        Some(precision) => format!("{value:.precision$e}"),
-    };
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
-}
-
 fn text_verb(verb: &Verb, text: &str) -> Option<String> {
     let cut: String = match verb.precision {
         Some(precision) => text.chars().take(precision).collect(),
@@ -468,16 +465,31 @@ fn text_verb(verb: &Verb, text: &str) -> Option<String> {
         'v' | 's' => cut,
         'q' if verb.sharp && !cut.contains('`') => format!("`{cut}`"),
         'q' => quoted(&cut),
-        'x' => hex(&cut, verb.space),
-        'X' => hex(&cut, verb.space).to_uppercase(),
+        'x' => hex(&cut, verb),
+        'X' => hex(&cut, verb).to_uppercase(),
         _ => return None,
     };
+    if verb.zero && !verb.minus {
+        let missing = verb
+            .width
+            .unwrap_or(0)
+            .saturating_sub(shown.chars().count());
+        return Some(format!("{}{shown}", "0".repeat(missing)));
+    }
     Some(verb.padded(&shown, false))
 }
 
-fn hex(text: &str, is_spaced: bool) -> String {
+fn hex(text: &str, verb: &Verb) -> String {
     let bytes: Vec<String> = text.bytes().map(|byte| format!("{byte:02x}")).collect();
-    bytes.join(if is_spaced { " " } else { "" })
+    let prefix = if verb.sharp && !bytes.is_empty() {
+        "0x"
+    } else {
+        ""
+    };
+    match verb.space {
+        true => format!("{prefix}{}", bytes.join(&format!(" {prefix}"))),
+        false => format!("{prefix}{}", bytes.concat()),
+    }
 }
 
 /// Returns text in quotes as Go's `%q` has it.

@@ -70,10 +70,6 @@ fn incompatible(a: &Value, b: &Value) -> Fault {
 
 fn equal(memory: &mut Memory, arguments: &[Value]) -> Called {
     let first = any_at(arguments, 0);
-    if let Value::List(_) | Value::Map(_) | Value::Dict(_) = first {
-        let type_name = first.type_name();
-        return Err(format!("non-comparable type {type_name}").into());
-    }
     let others = arguments.get(1..).unwrap_or(&[]);
     if others.is_empty() {
         return Err("missing argument for comparison".into());
@@ -85,6 +81,11 @@ fn equal(memory: &mut Memory, arguments: &[Value]) -> Called {
             (_, Value::Nil) => false,
             (first, other) if basic(first) != basic(other) => {
                 return Err(incompatible(first, other));
+            }
+            (Value::List(_) | Value::Map(_) | Value::Dict(_), other) => {
+                let type_name = other.type_name();
+                let shown = print::plain(memory, other)?;
+                return Err(format!("non-comparable type {shown}: {type_name}").into());
             }
             (first, other) => same(memory, first, other, 0)?,
         };
@@ -189,12 +190,12 @@ fn at(memory: &Memory, value: &Value, key: &Value) -> Called {
     match value {
         Value::Nil => Err("index of nil pointer".into()),
         Value::Text(text) => {
-            let n = position(key, text.len())?;
+            let n = position(key, text.len(), "string")?;
             let byte = text.as_bytes().get(n).copied().unwrap_or(0);
             Ok(Value::Int(i64::from(byte), Whole::Uint8))
         }
         Value::List(list) => {
-            let n = position(key, list.items.len())?;
+            let n = position(key, list.items.len(), "slice")?;
             Ok(list.items.get(n).cloned().unwrap_or(Value::Nil))
         }
         Value::Map(map) => {
@@ -227,10 +228,14 @@ fn no_key(key: &Value, wanted: &str) -> Fault {
     }
 }
 
-fn position(key: &Value, len: usize) -> Result<usize, Fault> {
+fn position(key: &Value, len: usize, of: &str) -> Result<usize, Fault> {
     match key {
         Value::Int(n, _) => match usize::try_from(*n) {
             Ok(position) if position < len => Ok(position),
+            // Go lets the end pass its own check and stumbles over it one step later.
+            Ok(position) if position == len => {
+                Err(format!("reflect: {of} index out of range").into())
+            }
             _ => Err(format!("index out of range: {n}").into()),
         },
         Value::Nil => Err("cannot index slice/array with nil".into()),
@@ -244,7 +249,7 @@ fn len(memory: &mut Memory, arguments: &[Value]) -> Called {
         Value::List(list) => list.items.len(),
         Value::Map(map) => map.entries.len(),
         Value::Dict(dict) => memory.dicts[dict.0].len(),
-        Value::Nil => return Err("len of nil pointer".into()),
+        Value::Nil => return Err("reflect: call of reflect.Value.Type on zero Value".into()),
         other => return Err(format!("len of type {}", other.type_name()).into()),
     };
     Ok(Value::int(i64::try_from(len).unwrap_or(i64::MAX)))
@@ -254,7 +259,14 @@ fn len(memory: &mut Memory, arguments: &[Value]) -> Called {
 fn shown(memory: &Memory, arguments: &[Value]) -> Result<String, Fault> {
     match arguments {
         [Value::Text(text)] => Ok(text.to_string()),
-        arguments => print::sprint(memory, arguments, false),
+        arguments => {
+            let no_value = |value: &Value| match value {
+                Value::Nil => Value::text("<no value>"),
+                value => value.clone(),
+            };
+            let arguments: Vec<Value> = arguments.iter().map(no_value).collect();
+            print::sprint(memory, &arguments, false)
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::builtin::url_escaped;
 use super::{Called, Row, any_at, list, text, text_at};
 use crate::DEPTH_MAX;
 use crate::exec::{Fault, Memory};
-use crate::print::float_text;
+use crate::float::{exponent_text, float_text};
 use crate::value::Value;
 
 /// Letters of base32.
@@ -245,7 +245,7 @@ impl JsonWriter {
 fn number(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        let text = crate::print::exponent_text(value, None);
+        let text = exponent_text(value, None);
         return text.replace("e-0", "e-");
     }
     value.to_string()
