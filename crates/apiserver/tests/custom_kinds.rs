@@ -288,3 +288,28 @@ fn numbers_keep_their_json_type() {
     schema::apply_defaults(&row.schema, &mut object);
     assert_eq!(object.to_string(), text);
 }
+
+#[test]
+fn a_version_that_was_stored_stays() {
+    let mut old = definition_with(json!({ "type": "object" }));
+    crd::accept(&mut old, None, NOW).unwrap();
+    let mut new = old.clone();
+    new["spec"]["versions"][0]["name"] = json!("v2");
+    let found = crd::accept(&mut new, Some(&old), NOW).unwrap_err();
+    assert_eq!(found[0].field, "status.storedVersions[0]");
+    assert!(
+        found[0]
+            .message
+            .contains("v1 was previously a storage version")
+    );
+    let mut both = old.clone();
+    let mut second = both["spec"]["versions"][0].clone();
+    second["name"] = json!("v2");
+    both["spec"]["versions"][0]["storage"] = json!(false);
+    both["spec"]["versions"]
+        .as_array_mut()
+        .unwrap()
+        .push(second);
+    crd::accept(&mut both, Some(&old), NOW).unwrap();
+    assert_eq!(both["status"]["storedVersions"], json!(["v1", "v2"]));
+}

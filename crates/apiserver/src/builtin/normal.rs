@@ -3,6 +3,9 @@
 //! Nulls and empty lists go away, plain values that are zero go away or appear, quantities get
 //! their one spelling. Custom kinds are not treated so.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use super::quantity::canonical_quantity;
@@ -288,20 +291,21 @@ fn normalise_map(schema: &Schema, map: &mut Map<String, Value>) {
 }
 
 fn normalise_object(schema: &Schema, map: &mut Map<String, Value>) {
-    let kind = schema.type_name();
+    let form = FORMS.get(schema.type_name()).unwrap_or(&PLAIN);
     map.retain(|_, child| !child.is_null());
-    add_present(kind, map);
+    for name in form.present {
+        map.entry(*name).or_insert_with(|| json!({}));
+    }
     for (name, child) in map.iter_mut() {
         if let Some(known) = schema.field(name) {
             normalise(known, child);
         }
     }
-    let omitted = listed(OMITTED, kind);
     map.retain(|name, child| {
-        !(is_empty(child) || omitted.contains(&name.as_str()) && is_zero(child))
-            || keeps_empty(schema, name, child)
+        let goes = is_empty(child) || form.omitted.contains(&name.as_str()) && is_zero(child);
+        !goes || keeps_empty(schema, name, child)
     });
-    add_zeros(schema, kind, map);
+    add_zeros(schema, form, map);
 }
 
 /// Returns whether an empty value is kept: an object of named fields, or a field that must be there.
@@ -336,40 +340,66 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-fn listed(table: &[(&str, &'static [&'static str])], kind: &str) -> &'static [&'static str] {
-    let found = table.iter().find(|(name, _)| *name == kind);
-    found.map_or(&[], |(_, fields)| fields)
+/// What the tables say about one type.
+#[derive(Default)]
+struct Form {
+    present: &'static [&'static str],
+    omitted: &'static [&'static str],
+    numbers: &'static [&'static str],
+    times: &'static [&'static str],
+    null_lists: Vec<&'static str>,
+    pointers: Vec<&'static str>,
 }
 
-fn add_present(kind: &str, map: &mut Map<String, Value>) {
-    for name in listed(PRESENT, kind) {
-        map.entry(*name).or_insert_with(|| json!({}));
+/// The tables by type, since every object of every write looks into them.
+static FORMS: LazyLock<HashMap<&'static str, Form>> = LazyLock::new(|| {
+    let mut forms: HashMap<&'static str, Form> = HashMap::new();
+    for (kind, fields) in PRESENT {
+        forms.entry(kind).or_default().present = fields;
     }
-}
+    for (kind, fields) in OMITTED {
+        forms.entry(kind).or_default().omitted = fields;
+    }
+    for (kind, fields) in PRESENT_NUMBERS {
+        forms.entry(kind).or_default().numbers = fields;
+    }
+    for (kind, fields) in NULL_TIMES {
+        forms.entry(kind).or_default().times = fields;
+    }
+    for (kind, field) in NULL_LISTS {
+        forms.entry(kind).or_default().null_lists.push(field);
+    }
+    for (kind, field) in POINTERS {
+        forms.entry(kind).or_default().pointers.push(field);
+    }
+    forms
+});
+
+static PLAIN: LazyLock<Form> = LazyLock::new(Form::default);
 
 /// Adds the plain values that are written even when they are zero.
-fn add_zeros(schema: &Schema, kind: &str, map: &mut Map<String, Value>) {
+fn add_zeros(schema: &Schema, form: &Form, map: &mut Map<String, Value>) {
     if let Shape::Object { required, .. } = &schema.shape {
-        for name in required
-            .iter()
-            .filter(|name| !POINTERS.contains(&(kind, name.as_str())))
-        {
+        for name in required {
+            if form.pointers.contains(&name.as_str()) || map.contains_key(name) {
+                continue;
+            }
             let Some(known) = schema.field(name) else {
                 continue;
             };
-            let plain = matches!(known.shape, Shape::String | Shape::Integer | Shape::Boolean);
+            let plain = matches!(known.shape, Shape::String | Shape::Boolean);
             if plain && known.format.is_empty() || matches!(known.shape, Shape::Integer) {
-                map.entry(name.clone()).or_insert_with(|| zero(known));
+                map.insert(name.clone(), zero(known));
             }
         }
     }
-    for name in listed(PRESENT_NUMBERS, kind) {
+    for name in form.numbers {
         map.entry(*name).or_insert_with(|| 0.into());
     }
-    for name in listed(NULL_TIMES, kind) {
+    for name in form.times {
         map.entry(*name).or_insert(Value::Null);
     }
-    for (_, name) in NULL_LISTS.iter().filter(|(owner, _)| *owner == kind) {
+    for name in &form.null_lists {
         let list = map.entry(*name).or_insert(Value::Null);
         if is_empty(list) {
             *list = Value::Null;

@@ -1,5 +1,8 @@
 //! Fields of the built-in kinds that hold one of a few words.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// Fields that hold one of a few words: type, field, words in the order of the message.
 const WORDS: &[(&str, &str, &[&str])] = &[
     (
@@ -103,10 +106,15 @@ const WORDS: &[(&str, &str, &[&str])] = &[
     ("EndpointSlice", "addressType", &["FQDN", "IPv4", "IPv6"]),
 ];
 
+static BY_FIELD: LazyLock<HashMap<(&'static str, &'static str), &'static [&'static str]>> =
+    LazyLock::new(|| {
+        let lines = WORDS.iter();
+        lines
+            .map(|(kind, field, words)| ((*kind, *field), *words))
+            .collect()
+    });
+
 /// Returns the words that a field may hold, by type and field.
 pub(crate) fn words(kind: &str, field: &str) -> Option<&'static [&'static str]> {
-    let found = WORDS
-        .iter()
-        .find(|(owner, name, _)| *owner == kind && *name == field);
-    found.map(|(_, _, words)| *words)
+    BY_FIELD.get(&(kind, field)).copied()
 }

@@ -95,6 +95,7 @@ fn check(crd: &Value, old: Option<&Value>) -> Vec<FieldError> {
     check_versions(spec, &mut found);
     if let Some(old) = old {
         check_unchanged(&old["spec"], spec, &mut found);
+        check_stored(&old["status"], spec, &mut found);
     }
     found
 }
@@ -220,6 +221,31 @@ fn check_unchanged(old: &Value, new: &Value, found: &mut Vec<FieldError>) {
             let message = format!("Invalid value: {shown}: field is immutable");
             found.push(finding(field, "FieldValueInvalid", message));
         }
+    }
+}
+
+/// Reports versions that go away although objects may be stored in them.
+fn check_stored(status: &Value, spec: &Value, found: &mut Vec<FieldError>) {
+    let known = spec["versions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let stored = status["storedVersions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    for (index, version) in stored.iter().enumerate() {
+        if known.iter().any(|it| it["name"] == *version) {
+            continue;
+        }
+        let name = version.as_str().unwrap_or_default();
+        let message = format!(
+            "Invalid value: {version}: missing from spec.versions; {name} was previously a storage \
+             version, and must remain in spec.versions until a storage migration ensures no data \
+             remains persisted in {name} and removes {name} from status.storedVersions"
+        );
+        let place = format!("status.storedVersions[{index}]");
+        found.push(finding(&place, "FieldValueInvalid", message));
     }
 }
 

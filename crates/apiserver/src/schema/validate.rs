@@ -30,7 +30,15 @@ const NOT_CHECKED: &str = "Invalid value: null: some validation rules were not c
 pub fn validate(schema: &Schema, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut found = Vec::new();
     walk(schema, value, old, &Path::root(), &mut found);
-    list_types(schema, value, &Path::root(), &mut found);
+    let twins_before = old.is_some_and(|old| {
+        let mut found = Vec::new();
+        list_types(schema, old, &Path::root(), &mut found);
+        !found.is_empty()
+    });
+    // Objects that had twins before the rule came can still be changed.
+    if !twins_before {
+        list_types(schema, value, &Path::root(), &mut found);
+    }
     for path in &schema.scaled_fields {
         scaled_field(path, value, &mut found);
     }
