@@ -4,7 +4,7 @@
 //! off in a fixed order: resources, generators, components, transformers, validators; hashes,
 //! references and variables are the top's alone.
 
-use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
 
 use crate::absorb::absorb;
 use crate::config::Config;
@@ -25,8 +25,12 @@ use crate::{crds, hash, plugins, read, references, vars};
 
 /// How many kustomizations one build may load, those loaded again included.
 const KUSTOMIZATIONS_MAX: usize = 10_000;
+/// How many objects one build may read, those read again included.
+const OBJECTS_MAX: usize = 1_000_000;
 /// The one version of the Kubernetes types that is built in.
 const BUILTIN_SCHEMA: &str = "v1.21.2";
+/// The places that kustomize knows; a constant that needs memory.
+static DEFAULTS: LazyLock<Arc<Config>> = LazyLock::new(|| Arc::new(crate::defaults::config()));
 
 /// What the top kustomization wants to know about where objects come from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,7 +46,7 @@ pub(crate) struct Metadata {
 #[derive(Default)]
 pub(crate) struct State {
     pub resources: Resources,
-    pub config: Rc<Config>,
+    pub config: Arc<Config>,
     pub vars: Vec<Var>,
 }
 
@@ -51,12 +55,13 @@ pub(crate) struct Build {
     pub scopes: Scopes,
     pub schema: Schema,
     pub metadata: Metadata,
-    defaults: Rc<Config>,
+    defaults: Arc<Config>,
     has_schema: bool,
     /// Whether the types of Kubernetes were looked at: then a schema that a base or component
     /// brings adds to them, otherwise it takes their place.
     pub used_schema: bool,
     n_kustomizations: usize,
+    n_objects: usize,
 }
 
 /// A kustomization file that has been read.
@@ -74,13 +79,14 @@ pub(crate) fn run(top: &Layer<'_>, options: &Options) -> Result<(Vec<Resource>, 
         scopes: Scopes::default(),
         schema: Schema::default(),
         metadata: Metadata::default(),
-        defaults: Rc::new(crate::defaults::config()),
+        defaults: DEFAULTS.clone(),
         has_schema: false,
         used_schema: false,
         n_kustomizations: 0,
+        n_objects: 0,
     };
     let loaded = build.load(top)?;
-    let place = top.shown_path(loaded.name);
+    let place = top.tree_path(loaded.name);
     build.metadata = metadata(&loaded.file, options);
     let sort = loaded.file.sort_options.clone();
     let mut order = options.order;
@@ -130,7 +136,7 @@ impl Build {
             [name] => {
                 let text = layer.text(name)?;
                 let file = Kustomization::read(&text)
-                    .map_err(|error| error.within(layer.shown_path(name)))?;
+                    .map_err(|error| error.within(layer.tree_path(name)))?;
                 Ok(Loaded { file, name })
             }
             [] => Err(Error::invalid(format!(
@@ -190,7 +196,7 @@ impl Build {
         loaded: Loaded,
         state: &mut State,
     ) -> Result<(), Error> {
-        let place = layer.shown_path(loaded.name);
+        let place = layer.tree_path(loaded.name);
         self.take_schema(layer, &loaded.file)
             .map_err(|error| error.within("openapi").within(place.clone()))?;
         self.accumulate_layer(layer, &loaded, state)
@@ -331,12 +337,12 @@ impl Build {
         } else {
             own.merge(&self.defaults)
                 .within(|| "configurations".into())?;
-            merge_config(&mut state.config, Rc::new(own)).within(|| "configurations".into())?;
+            merge_config(&mut state.config, Arc::new(own)).within(|| "configurations".into())?;
         }
         for path in &file.crds {
             let text = layer.text(path).within(|| "crds".into())?;
             let config = crds::read(&text).within(|| format!("crds {path}"))?;
-            merge_config(&mut state.config, Rc::new(config)).within(|| "crds".into())?;
+            merge_config(&mut state.config, Arc::new(config)).within(|| "crds".into())?;
         }
         Ok(())
     }
@@ -357,6 +363,10 @@ impl Build {
                     for mut resource in read::resources(&text, path)? {
                         resource.origin.clone_from(&origin);
                         self.used_schema |= !schema::is_known(&resource);
+                        self.n_objects += 1;
+                        if self.n_objects > OBJECTS_MAX {
+                            return Err(Error::invalid("too many objects"));
+                        }
                         state
                             .resources
                             .append(resource, &self.scopes)
@@ -484,15 +494,15 @@ impl Build {
 }
 
 /// Adds places to those of a state, which may be the same ones.
-fn merge_config(own: &mut Rc<Config>, other: Rc<Config>) -> Result<(), Error> {
-    if Rc::ptr_eq(own, &other) {
+fn merge_config(own: &mut Arc<Config>, other: Arc<Config>) -> Result<(), Error> {
+    if Arc::ptr_eq(own, &other) {
         return Ok(());
     }
     if own.is_empty() {
         *own = other;
         return Ok(());
     }
-    Rc::make_mut(own).merge(&other)
+    Arc::make_mut(own).merge(&other)
 }
 
 /// Gives every object that asks for it the hash of its content as the end of its name.

@@ -6,6 +6,7 @@
 
 use yaml::{Content, Node, Tag};
 
+use crate::error::{Error, Place};
 use crate::id::Gvk;
 use crate::kustomization::FieldSpecRecord;
 use crate::resource::Resource;
@@ -101,6 +102,23 @@ impl FieldSpec {
         }
         self.visit(&mut resource.node, create, set)
     }
+}
+
+/// Calls `set` with every node at those of the places that the kind of the object has.
+///
+/// Fails as [`FieldSpec::visit`] does; the error names the object.
+pub(crate) fn apply_all(
+    specs: &[FieldSpec],
+    resource: &mut Resource,
+    create: Create,
+    set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+) -> Result<(), Error> {
+    let gvk = resource.gvk();
+    for spec in specs.iter().filter(|spec| gvk.is_selected(&spec.gvk)) {
+        spec.visit(&mut resource.node, create, set)
+            .within(|| resource.id().to_string())?;
+    }
+    Ok(())
 }
 
 /// Splits a path at `/`; `\/` is a slash.

@@ -175,6 +175,7 @@ impl Build {
             .map_err(|error| error.within(place))?;
             self.record(state, &Origin::builtin(&shown, "PatchTransformer"));
         }
+        state.resources.drop_empty();
         Ok(())
     }
 
@@ -201,7 +202,6 @@ impl Build {
         for at in selector.select(&mut state.resources, &self.scopes) {
             patch::apply_json(&mut state.resources, at, &patch, false, context)?;
         }
-        state.resources.forget();
         Ok(())
     }
 }

@@ -3,12 +3,17 @@
 //! Paths are relative to the folder of the kustomization. By default a file must be in or below
 //! that folder; a folder may be anywhere in the tree, but not one that the build came through.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use crate::error::Error;
 use crate::files::{FileError, Files, Kind, join};
 use crate::remote;
 
 /// How many kustomizations may lead to one.
 pub(crate) const DEPTH_MAX: usize = 64;
+/// How many bytes one build may read, files read again included.
+pub(crate) const BYTES_MAX: u64 = 256 << 20;
 
 /// Which files a kustomization may load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +36,8 @@ pub(crate) struct Layer<'a> {
     pub shown: String,
     /// The folders that the build came through, this one last.
     chain: Vec<String>,
+    /// The bytes that the whole build has read.
+    n_bytes: Rc<Cell<u64>>,
 }
 
 /// What an entry of `resources` leads to.
@@ -66,6 +73,7 @@ impl<'a> Layer<'a> {
             root: found.path,
             shown: String::new(),
             chain,
+            n_bytes: Rc::default(),
         })
     }
 
@@ -156,7 +164,14 @@ impl<'a> Layer<'a> {
                 found.path, self.root
             )));
         }
-        self.files.read(&found.path).map_err(read)
+        let bytes = self.files.read(&found.path).map_err(read)?;
+        self.n_bytes.set(self.n_bytes.get() + bytes.len() as u64);
+        if self.n_bytes.get() > BYTES_MAX {
+            return Err(Error::invalid(format!(
+                "the build reads more than {BYTES_MAX} bytes"
+            )));
+        }
+        Ok(bytes)
     }
 
     /// Returns the text of a file.
@@ -183,6 +198,15 @@ impl<'a> Layer<'a> {
             file: path.to_owned(),
             source: FileError::Outside,
         })
+    }
+
+    /// Returns the path of one of its files in the tree, for errors.
+    pub(crate) fn tree_path(&self, name: &str) -> String {
+        if self.root.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}/{name}", self.root)
+        }
     }
 
     /// Returns a path as the entries that led here name it.

@@ -354,7 +354,11 @@ impl Transformer {
                 patch,
                 target,
                 options,
-            } => patch::apply(resources, patch, target.as_ref(), &options, context),
+            } => {
+                patch::apply(resources, patch, target.as_ref(), &options, context)?;
+                resources.drop_empty();
+                Ok(())
+            }
             Self::StrategicPatches(patches) => {
                 for patch in patches {
                     patch::merge_by_id(resources, patch, context)?;
@@ -366,7 +370,6 @@ impl Transformer {
                 for at in selector.select(resources, scopes) {
                     patch::apply_json(resources, at, &patch, false, context)?;
                 }
-                resources.forget();
                 Ok(())
             }
             Self::Replacements(entries) => crate::replacements::apply(resources, &entries, scopes),

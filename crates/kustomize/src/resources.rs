@@ -126,7 +126,12 @@ impl Resources {
             }
             any
         });
-        any.get(&key(id, scopes)).cloned().unwrap_or_default()
+        let found = any
+            .get(&key(id, scopes))
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let is_there = |at: &&usize| !crate::resource::is_blank(&list[**at].node);
+        found.iter().filter(is_there).copied().collect()
     }
 
     /// Returns the positions of the objects that have or had this name, in any kind.
@@ -140,6 +145,18 @@ impl Resources {
             names
         });
         names.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds the ids of an object to the indexes: it has others now, and still had the old ones.
+    pub(crate) fn add_ids_of(&mut self, at: usize, scopes: &Scopes) {
+        self.current = None;
+        let resource = &self.list[at];
+        if let Some(any) = &mut self.any {
+            add_ids(any, at, resource, scopes);
+        }
+        if let Some(names) = &mut self.names {
+            add_names(names, at, resource);
+        }
     }
 
     /// Removes objects that a patch left empty.
@@ -163,10 +180,7 @@ impl Resources {
 
 fn add_ids(index: &mut HashMap<Key, Vec<usize>>, at: usize, resource: &Resource, scopes: &Scopes) {
     for id in resource.ids() {
-        let positions = index.entry(key(&id, scopes)).or_default();
-        if positions.last() != Some(&at) {
-            positions.push(at);
-        }
+        insert(index.entry(key(&id, scopes)).or_default(), at);
     }
 }
 
@@ -176,9 +190,19 @@ fn add_names(index: &mut HashMap<String, Vec<usize>>, at: usize, resource: &Reso
         .iter()
         .map(|previous| previous.name.as_str());
     for name in previous.chain(std::iter::once(resource.name())) {
-        let positions = index.entry(name.to_owned()).or_default();
-        if positions.last() != Some(&at) {
-            positions.push(at);
+        insert(index.entry(name.to_owned()).or_default(), at);
+    }
+}
+
+/// Puts a position into a sorted list of positions.
+fn insert(positions: &mut Vec<usize>, at: usize) {
+    match positions.last() {
+        Some(last) if *last < at => positions.push(at),
+        None => positions.push(at),
+        Some(_) => {
+            if let Err(place) = positions.binary_search(&at) {
+                positions.insert(place, at);
+            }
         }
     }
 }

@@ -106,7 +106,10 @@ impl TargetSelector {
             Some(name) => resources.named(name).to_vec(),
             None => (0..resources.len()).collect(),
         };
-        let matches = |at: &usize| self.matches(resources.get(*at), scopes);
+        let matches = |at: &usize| {
+            let resource = resources.get(*at);
+            !crate::resource::is_blank(&resource.node) && self.matches(resource, scopes)
+        };
         candidates.into_iter().filter(matches).collect()
     }
 

@@ -10,7 +10,7 @@ use yaml::{Content, Node, Style, Tag};
 
 use crate::config::Config;
 use crate::error::{Error, Place};
-use crate::field::Create;
+use crate::field::{Create, apply_all};
 use crate::id::{Gvk, Id, Scopes};
 use crate::kustomization::Var;
 use crate::resource::{Resource, is_string};
@@ -117,10 +117,8 @@ pub(crate) fn resolve(list: &mut [Resource], vars: &[Var], config: &Config) -> R
         values.insert(var.name.clone(), value);
     }
     for resource in list {
-        for spec in &config.var_reference {
-            spec.apply(resource, Create::Nothing, &mut |node| put(node, &values))
-                .within(|| resource.id().to_string())?;
-        }
+        let set = &mut |node: &mut Node| put(node, &values);
+        apply_all(&config.var_reference, resource, Create::Nothing, set)?;
     }
     Ok(())
 }

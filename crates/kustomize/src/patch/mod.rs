@@ -64,7 +64,7 @@ pub(crate) fn is_comment_only(text: &str) -> bool {
     lines.all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-/// Applies one entry of `patches`.
+/// Applies one entry of `patches`. What a patch deletes is left empty, for the caller to drop.
 ///
 /// Fails when the patch does not fit, and when one without a target means no object or several.
 pub(crate) fn apply(
@@ -82,7 +82,6 @@ pub(crate) fn apply(
             for at in positions {
                 apply_json(resources, at, &patch, true, context)?;
             }
-            resources.forget();
             Ok(())
         }
         (Parsed::Merge(patches), None) => {
@@ -91,7 +90,6 @@ pub(crate) fn apply(
                 patch.allow_kind_change = options.allow_kind_change;
                 merge_by_id(resources, patch, context)?;
             }
-            resources.drop_empty();
             Ok(())
         }
         (Parsed::Merge(patches), Some(target)) => {
@@ -108,8 +106,10 @@ pub(crate) fn apply(
                 patch.set_api_version(resources.get(at).api_version());
                 merge_at(resources, at, patch, context)?;
             }
-            resources.drop_empty();
-            resources.check_ids(context.scopes)
+            if options.allow_name_change || options.allow_kind_change {
+                return resources.check_ids(context.scopes);
+            }
+            Ok(())
         }
     }
 }
@@ -163,7 +163,6 @@ fn merge_at(
     let (name, namespace) = (field("name"), field("namespace"));
     let own = std::mem::replace(&mut resource.node, Node::mapping());
     let merged = merge::merge(own, patch.node, context.schema).within(|| id.to_string())?;
-    let deleted = merged.is_none();
     if let Some(merged) = merged {
         resource.node = merged;
         if !may_change_kind {
@@ -176,8 +175,8 @@ fn merge_at(
         }
         merge::restore(metadata, "namespace", namespace);
     }
-    if deleted || may_rename || may_change_kind {
-        resources.forget();
+    if may_rename || may_change_kind {
+        resources.add_ids_of(at, context.scopes);
     }
     Ok(())
 }
@@ -200,8 +199,14 @@ pub(crate) fn apply_json(
     let before = value::from_object(&resource.node).within(|| id.to_string())?;
     let after = patch.apply(before).within(|| id.to_string())?;
     resource.node = value::to_node(&after);
+    let changed = resource.id() != id;
     if resource.kind().is_empty() || resource.name().is_empty() {
         return Err(Error::invalid("the patch removes the kind or the name").within(id.to_string()));
+    }
+    match (changed, remember) {
+        (false, _) => {}
+        (true, true) => resources.add_ids_of(at, context.scopes),
+        (true, false) => resources.forget(),
     }
     Ok(())
 }

@@ -53,7 +53,6 @@ fn apply_one(
     for target in &replacement.targets {
         set_target(resources, target, &value)?;
     }
-    resources.forget();
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use regex::Regex;
 use yaml::{Content, Node};
 
 use crate::error::{Error, Place};
-use crate::field::{Create, FieldSpec, kind_name};
+use crate::field::{Create, FieldSpec, apply_all, kind_name};
 use crate::kustomization::Image;
 use crate::resource::{Resource, replace_keeping_style};
 
@@ -27,10 +27,7 @@ pub(crate) fn apply(
         }
         let set = &mut |node: &mut Node| entry.set(node);
         containers(&mut resource.node, set).within(|| resource.id().to_string())?;
-        for spec in specs {
-            spec.apply(resource, Create::Nothing, set)
-                .within(|| resource.id().to_string())?;
-        }
+        apply_all(specs, resource, Create::Nothing, set)?;
     }
     Ok(())
 }

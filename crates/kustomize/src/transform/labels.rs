@@ -3,8 +3,8 @@
 use yaml::Node;
 
 use crate::config::{Config, merge};
-use crate::error::{Error, Place};
-use crate::field::{Create, FieldSpec, kind_name};
+use crate::error::Error;
+use crate::field::{Create, FieldSpec, apply_all, kind_name};
 use crate::id::Gvk;
 use crate::kustomization::{Labels, Strings};
 use crate::resource::{Resource, set_field};
@@ -21,10 +21,9 @@ pub(crate) fn apply(
         return Ok(());
     }
     for resource in list {
-        for spec in specs {
-            spec.apply(resource, Create::Mapping, &mut |node| put(node, strings))
-                .within(|| resource.id().to_string())?;
-        }
+        apply_all(specs, resource, Create::Mapping, &mut |node| {
+            put(node, strings)
+        })?;
     }
     Ok(())
 }
