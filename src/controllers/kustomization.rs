@@ -22,8 +22,8 @@ use super::wakes;
 use crate::api::annotations::KUSTOMIZE_CONTROLLER;
 use crate::api::conditions::HEALTHY;
 use crate::api::{Kustomization, KustomizationStatus};
-use crate::reconcile::{Change, Controller, Decision, Key, Progress, Report, Timestamp};
 use crate::apply;
+use crate::reconcile::{Change, Controller, Decision, Key, Progress, Report, Timestamp};
 
 /// The condition that this kind has beside the common ones.
 const ASPECTS: &[&str] = &[HEALTHY];
@@ -70,7 +70,8 @@ impl Controller for Kustomizations {
     async fn act(&self, object: &Arc<Kustomization>, plan: Plan, progress: &Progress) -> Done {
         let done = self.run(object, plan, progress).await;
         if let Some(inventory) = &done.inventory {
-            self.follows.follow(Key::of(object.as_ref()), inventory.objects());
+            self.follows
+                .follow(Key::of(object.as_ref()), inventory.objects());
         }
         done
     }
@@ -94,12 +95,9 @@ impl Controller for Kustomizations {
             self.follows.forget(&change.key);
         }
         if wakes::readiness_changed(change) {
-            let dependents = &self.world.kustomizations;
-            let waiting = dependents
-                .store
-                .filter(|other| wakes::depends_on(other, &change.key));
-            let keys = waiting.iter().map(|other| Key::of(other.as_ref()));
-            dependents.wake_all(keys.collect());
+            let all = &self.world.kustomizations;
+            let depends = |other: &Kustomization| wakes::depends_on(other, &change.key);
+            all.wake_all(all.store.filter(depends));
         }
     }
 }

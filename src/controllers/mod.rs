@@ -12,6 +12,7 @@ mod git_repository;
 mod image_access;
 mod image_policy;
 mod image_repository;
+mod kustomization;
 mod objects;
 mod outcome;
 mod run;

@@ -11,6 +11,7 @@ use super::artifacts::Artifacts;
 use super::git_repository::GitRepositories;
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
+use super::kustomization::Kustomizations;
 use super::objects::World;
 use crate::git::{Git, Tree};
 use crate::reconcile::{self, Clock, Driver, Jitter};
@@ -64,12 +65,15 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
     driver.add(controller, kind.store.clone(), kind.wake.clone());
     let kind = &world.git_repositories;
     let controller = GitRepositories {
-        client: context.client,
+        client: context.client.clone(),
         clock: context.clock,
         git: context.git,
-        artifacts,
+        artifacts: artifacts.clone(),
         world: world.clone(),
     };
+    driver.add(controller, kind.store.clone(), kind.wake.clone());
+    let kind = &world.kustomizations;
+    let controller = Kustomizations::new(context.client, artifacts, world.clone());
     driver.add(controller, kind.store.clone(), kind.wake.clone());
     driver.run(shutdown).await
 }

@@ -68,7 +68,11 @@ impl Kustomizations {
 
     async fn build(&self, object: &Arc<Kustomization>, done: &mut Done) -> Result<Build, Failure> {
         let artifact = Failure::with(reasons::ARTIFACT_FAILED);
-        let files = self.artifacts.files(&done.plan.source).await.map_err(artifact)?;
+        let files = self
+            .artifacts
+            .files(&done.plan.source)
+            .await
+            .map_err(artifact)?;
         let variables = self.variables(object).await?;
         let spec = object.spec.clone();
         let built = tokio::task::spawn_blocking(move || {
@@ -80,7 +84,11 @@ impl Kustomizations {
         }
         built.map_err(|error| {
             let path = matches!(error, kustomize::Error::Path { .. });
-            let reason = if path { reasons::ARTIFACT_FAILED } else { reasons::BUILD_FAILED };
+            let reason = if path {
+                reasons::ARTIFACT_FAILED
+            } else {
+                reasons::BUILD_FAILED
+            };
             Failure::with(reason)(error)
         })
     }
@@ -91,7 +99,10 @@ impl Kustomizations {
         };
         let mut layers = Vec::new();
         for reference in &post_build.substitute_from {
-            layers.push(self.substitute_from(own_namespace(object), reference).await?);
+            layers.push(
+                self.substitute_from(own_namespace(object), reference)
+                    .await?,
+            );
         }
         layers.push(post_build.substitute.clone());
         let always = post_build.substitute_strategy == Some(SubstituteStrategy::Always);
@@ -108,7 +119,10 @@ impl Kustomizations {
             SubstituteKind::ConfigMap => {
                 let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
                 let read = api.get_opt(name).await;
-                ("ConfigMap", read.map(|found| found.map(|map| map.data.unwrap_or_default())))
+                (
+                    "ConfigMap",
+                    read.map(|found| found.map(|map| map.data.unwrap_or_default())),
+                )
             }
             SubstituteKind::Secret => {
                 let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
@@ -172,12 +186,14 @@ impl Kustomizations {
         let pruned = apply::prune(&self.cluster, &stale, &owner(object)).await;
         inventory.merge(&pruned.failed);
         done.pruned = pruned.changes;
-        pruned.error.map_or(Ok(()), |error| Err(Failure::with(reasons::PRUNE_FAILED)(error)))
+        pruned.error.map_or(Ok(()), |error| {
+            Err(Failure::with(reasons::PRUNE_FAILED)(error))
+        })
     }
 
     async fn check_health(&self, object: &Kustomization, done: &mut Done) -> Result<(), Failure> {
-        let targets = targets(object, &done.changes)
-            .map_err(Failure::with(reasons::HEALTH_CHECK_FAILED))?;
+        let targets =
+            targets(object, &done.changes).map_err(Failure::with(reasons::HEALTH_CHECK_FAILED))?;
         if targets.is_empty() {
             return Ok(());
         }
@@ -221,7 +237,8 @@ impl Kustomizations {
 
 fn texts(secret: Secret) -> BTreeMap<String, String> {
     let data = secret.data.unwrap_or_default().into_iter();
-    data.map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned())).collect()
+    data.map(|(key, value)| (key, String::from_utf8_lossy(&value.0).into_owned()))
+        .collect()
 }
 
 fn owner(object: &Kustomization) -> Owner {
@@ -234,7 +251,9 @@ fn owner(object: &Kustomization) -> Owner {
 /// Returns the inventory that the status holds.
 pub(super) fn inventory_of(object: &Kustomization) -> Inventory {
     let status = object.status.as_ref();
-    let entries = status.and_then(|status| status.inventory.as_ref()).map(|i| &i.entries);
+    let entries = status
+        .and_then(|status| status.inventory.as_ref())
+        .map(|i| &i.entries);
     let entries = entries.into_iter().flatten().map(|entry| Entry {
         id: entry.id.clone(),
         version: entry.v.clone(),
@@ -254,8 +273,10 @@ fn targets(object: &Kustomization, changes: &ChangeSet) -> Result<Vec<Target>, a
     } else {
         let checks = object.spec.health_checks.iter().map(|check| {
             let api_version = check.api_version.as_deref().unwrap_or("apps/v1");
-            ObjectRef::of(&serde_json::json!({"apiVersion": api_version, "kind": check.kind,
-                "metadata": {"name": check.name, "namespace": check.namespace}}))
+            ObjectRef::of(
+                &serde_json::json!({"apiVersion": api_version, "kind": check.kind,
+                "metadata": {"name": check.name, "namespace": check.namespace}}),
+            )
         });
         checks.collect::<Result<_, _>>()?
     };

@@ -93,7 +93,11 @@ pub(super) fn report(
     };
     let mut report = keep(object, outcome);
     report.notes = notes(object, &done);
-    if done.failure.as_ref().is_none_or(|f| f.reason == reasons::HEALTH_CHECK_FAILED) {
+    if done
+        .failure
+        .as_ref()
+        .is_none_or(|f| f.reason == reasons::HEALTH_CHECK_FAILED)
+    {
         report.aspects = health(&done).into_iter().collect();
     }
     record(&mut report.status, &done, now);
@@ -163,7 +167,11 @@ fn health(done: &Done) -> Option<Aspect> {
         }
         Some(failure) => {
             let message = failure.message.clone();
-            (ConditionStatus::False, reasons::HEALTH_CHECK_FAILED, message)
+            (
+                ConditionStatus::False,
+                reasons::HEALTH_CHECK_FAILED,
+                message,
+            )
         }
     };
     Some(Aspect {
@@ -182,7 +190,11 @@ fn notes(object: &Kustomization, done: &Done) -> Vec<Note> {
         Note::normal(reason, message).with(EVENT_KUSTOMIZATION_REVISION, revision)
     };
     let reports = [done.changes.report(), done.pruned.report()];
-    let mut notes: Vec<Note> = reports.into_iter().filter(|r| !r.is_empty()).map(note).collect();
+    let mut notes: Vec<Note> = reports
+        .into_iter()
+        .filter(|r| !r.is_empty())
+        .map(note)
+        .collect();
     if done.failure.is_some() {
         return notes;
     }
@@ -236,8 +248,10 @@ mod tests {
         for digest in ["a", "b", "c", "d", "e", "f", "b"] {
             upsert(&mut history, snapshot(digest, "ReconciliationSucceeded"));
         }
-        let kept: Vec<_> =
-            history.iter().map(|s| (s.digest.as_str(), s.total_reconciliations)).collect();
+        let kept: Vec<_> = history
+            .iter()
+            .map(|s| (s.digest.as_str(), s.total_reconciliations))
+            .collect();
         assert_eq!(kept, [("b", 2), ("f", 1), ("e", 1), ("d", 1), ("c", 1)]);
         upsert(&mut history, snapshot("b", "HealthCheckFailed"));
         assert_eq!(history[0].total_reconciliations, 1);

@@ -82,9 +82,8 @@ fn try_plan(object: &Kustomization, world: &World) -> Result<Plan, Box<Ended>> {
         let message = "Source artifact not found, retrying in 30s".to_owned();
         return Err(waiting(reasons::ARTIFACT_FAILED, message, DEPENDENCY_RETRY));
     };
-    dependencies(object, world, &artifact).map_err(|message| {
-        waiting(reasons::DEPENDENCY_NOT_READY, message, DEPENDENCY_RETRY)
-    })?;
+    dependencies(object, world, &artifact)
+        .map_err(|message| waiting(reasons::DEPENDENCY_NOT_READY, message, DEPENDENCY_RETRY))?;
     Ok(Plan {
         source,
         artifact,
@@ -129,14 +128,13 @@ fn unsupported(object: &Kustomization) -> Option<&'static str> {
             "spec.serviceAccountName",
         ),
         (spec.kube_config.is_some(), "spec.kubeConfig"),
-        (
-            !spec.health_check_exprs.is_empty(),
-            "spec.healthCheckExprs",
-        ),
+        (!spec.health_check_exprs.is_empty(), "spec.healthCheckExprs"),
         (!spec.ignore.is_empty(), "spec.ignore"),
         (expressions, "spec.dependsOn[].readyExpr"),
     ];
-    asked.into_iter().find_map(|(asked, field)| asked.then_some(field))
+    asked
+        .into_iter()
+        .find_map(|(asked, field)| asked.then_some(field))
 }
 
 fn timing(object: &Kustomization) -> Result<Timing, String> {
@@ -251,8 +249,14 @@ mod tests {
     #[test]
     fn what_is_not_built_yet_stalls_by_field() {
         let cases = [
-            (json!({"decryption": {"provider": "sops"}}), "spec.decryption"),
-            (json!({"serviceAccountName": "x"}), "spec.serviceAccountName"),
+            (
+                json!({"decryption": {"provider": "sops"}}),
+                "spec.decryption",
+            ),
+            (
+                json!({"serviceAccountName": "x"}),
+                "spec.serviceAccountName",
+            ),
             (
                 json!({"sourceRef": {"kind": "Bucket", "name": "x"}}),
                 "spec.sourceRef.kind",
@@ -276,7 +280,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let message = text(outcome(json!({}), &World::default()));
-        assert!(message.contains("\"flux-system/fleet\" not found"), "{message}");
+        assert!(
+            message.contains("\"flux-system/fleet\" not found"),
+            "{message}"
+        );
         let message = text(outcome(json!({}), &world(false)));
         assert_eq!(message, "Source artifact not found, retrying in 30s");
         assert_eq!(outcome(json!({}), &world(true)), None);
@@ -285,7 +292,10 @@ mod tests {
     #[test]
     fn a_dependency_is_named_when_it_is_missing() {
         let spec = json!({"dependsOn": [{"name": "db"}]});
-        let Some(Outcome::Waiting { reason, message, .. }) = outcome(spec, &world(true)) else {
+        let Some(Outcome::Waiting {
+            reason, message, ..
+        }) = outcome(spec, &world(true))
+        else {
             panic!("a missing dependency is waited for");
         };
         assert_eq!(reason, "DependencyNotReady");
@@ -296,8 +306,14 @@ mod tests {
     fn timeouts_are_never_below_thirty_seconds() {
         let of = |spec| timing(&kustomization(spec)).unwrap();
         assert_eq!(of(json!({})).timeout, Duration::from_secs(570));
-        assert_eq!(of(json!({"timeout": "5s"})).timeout, Duration::from_secs(30));
-        assert_eq!(of(json!({"retryInterval": "1m"})).retry, Duration::from_secs(60));
+        assert_eq!(
+            of(json!({"timeout": "5s"})).timeout,
+            Duration::from_secs(30)
+        );
+        assert_eq!(
+            of(json!({"retryInterval": "1m"})).retry,
+            Duration::from_secs(60)
+        );
         assert_eq!(of(json!({})).retry, Duration::from_secs(600));
     }
 }
