@@ -9,10 +9,13 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Random, name_end, timestamp, uuid};
+use crate::identity::Identity;
 use crate::kinds::{self, TypeInfo};
 use crate::objects;
+use crate::rest::reviews;
 use crate::served::Served;
 use crate::store::{Key, Scope, Store};
+use crate::tokens::{Claims, Signer};
 use crate::{crd, schema};
 
 /// The resource of CustomResourceDefinitions.
@@ -29,6 +32,7 @@ pub(crate) struct Api {
     pub(crate) stop: CancellationToken,
     /// Two identities that the flow-control headers name.
     pub(crate) flow_ids: [String; 2],
+    signer: Signer,
     builtin: Vec<Arc<TypeInfo>>,
     served: RwLock<Arc<Served>>,
     reloading: std::sync::Mutex<()>,
@@ -38,8 +42,14 @@ pub(crate) struct Api {
 
 impl Api {
     /// Returns a running API over a store.
-    pub(crate) fn new(store: Store, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        let builtin: Vec<_> = kinds::builtin().into_iter().map(Arc::new).collect();
+    pub(crate) fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        signer: Signer,
+    ) -> Self {
+        let rows = kinds::builtin().into_iter().chain(reviews::rows());
+        let builtin: Vec<_> = rows.map(Arc::new).collect();
         let flow_ids = [uuid(&*random), uuid(&*random)];
         let api = Self {
             store,
@@ -47,6 +57,7 @@ impl Api {
             random,
             stop: CancellationToken::new(),
             flow_ids,
+            signer,
             builtin,
             served: RwLock::default(),
             reloading: std::sync::Mutex::default(),
@@ -131,6 +142,31 @@ impl Api {
     /// Returns the random end of a generated name.
     pub(crate) fn name_end(&self) -> String {
         name_end(&*self.random)
+    }
+
+    /// Returns a token of a service account.
+    pub(crate) fn sign_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+        end: DateTime<Utc>,
+    ) -> String {
+        let claims = Claims {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: uid.to_owned(),
+        };
+        self.signer.sign(&claims, self.now(), end)
+    }
+
+    /// Returns whose token it is, while the service account is there.
+    pub(crate) fn token_identity(&self, token: &str) -> Option<Identity> {
+        let claims = self.signer.verify(token, self.now())?;
+        let key = Key::new("/serviceaccounts".into(), &claims.namespace, &claims.name);
+        let account = self.store.get(&key)?.value();
+        let same = objects::meta_text(&account, "uid") == claims.uid;
+        same.then(|| Identity::service_account(&claims.namespace, &claims.name))
     }
 
     /// Returns a Namespace.

@@ -74,6 +74,8 @@ pub enum CredentialsError {
 pub(crate) struct Credentials {
     authority_pem: String,
     token: String,
+    /// The key of service account tokens, in PKCS#8.
+    pub(crate) signing_key: Vec<u8>,
     pub(crate) tls: Arc<ServerConfig>,
 }
 
@@ -110,10 +112,15 @@ impl Credentials {
                 what: "the token is too short",
             });
         }
+        let signing_pem = kept(folder, "serviceaccount.key", || {
+            Ok(KeyPair::generate()?.serialize_pem())
+        })?;
+        let signing_key = KeyPair::from_pem(&signing_pem)?.serialize_der();
         let tls = Arc::new(server_config(&Issuer::from_params(&params, &key), now)?);
         Ok(Self {
             authority_pem,
             token,
+            signing_key,
             tls,
         })
     }

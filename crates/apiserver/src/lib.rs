@@ -22,10 +22,12 @@ pub mod table;
 mod api;
 mod credentials;
 mod objects;
+mod rbac;
 mod rest;
 mod served;
 mod server;
 mod tls;
+mod tokens;
 mod workers;
 
 pub use credentials::CredentialsError;

@@ -19,6 +19,7 @@ use crate::credentials::{Credentials, CredentialsError, write_private};
 use crate::identity::Identity;
 use crate::rest;
 use crate::store::{Backend, BackendError, MemoryBackend, RedbBackend, Store};
+use crate::tokens::Signer;
 use crate::{tls, workers};
 
 /// The folder of the store within the data folder.
@@ -96,7 +97,10 @@ impl Server {
             .map(|data| data.join(CREDENTIALS_FOLDER));
         let now = options.clock.now();
         let credentials = Arc::new(Credentials::open(folder.as_deref(), now, &*options.random)?);
-        let api = Arc::new(Api::new(store, options.clock, options.random));
+        let signer = Signer::new(&credentials.signing_key).ok_or_else(|| {
+            Error::Bootstrap("the key of service account tokens is no key".to_owned())
+        })?;
+        let api = Arc::new(Api::new(store, options.clock, options.random, signer));
         workers::bootstrap(&api)
             .await
             .map_err(|e| Error::Bootstrap(e.to_string()))?;

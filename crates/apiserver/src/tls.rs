@@ -150,6 +150,10 @@ async fn authenticated(
         Some((_, token)) if credentials.is_administrator(token.trim()) => {
             rest::answer(api, Identity::administrator(), request).await
         }
-        _ => rest::unauthorized(&api),
+        Some((_, token)) => match api.token_identity(token.trim()) {
+            Some(identity) => rest::answer(api, identity, request).await,
+            None => rest::unauthorized(&api),
+        },
+        None => rest::unauthorized(&api),
     }
 }

@@ -12,11 +12,7 @@ const MANAGER_BYTES_MAX: usize = 128;
 /// One request.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
-    /// Who asks. Everybody may do everything until there are rules.
-    #[expect(
-        dead_code,
-        reason = "authorisation reads it as soon as there are rules"
-    )]
+    /// Whom the request acts as.
     pub(crate) identity: Identity,
     pub(crate) method: Method,
     pub(crate) query: Query,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::accept::{Accept, Offers, Shape, accept};
 use super::answer::Answer;
-use super::{refuse, strategy};
+use super::{refuse, reviews, strategy};
 use crate::api::Api;
 use crate::error::ApiError;
 use crate::kinds::TypeInfo;
@@ -137,6 +137,9 @@ fn verbs(row: &TypeInfo) -> Vec<&'static str> {
     if row.custom {
         return CUSTOM_VERBS.to_vec();
     }
+    if reviews::is_review(row) {
+        return vec!["create"];
+    }
     let all = OBJECT_VERBS.iter().copied();
     // Namespaces have no way to delete many at once.
     all.filter(|verb| !(strategy::is_namespace(row) && *verb == "deletecollection"))
@@ -168,6 +171,15 @@ fn parts(row: &TypeInfo) -> Vec<Part> {
     let mut parts = Vec::new();
     if strategy::is_namespace(row) {
         parts.push(own("finalize", "Namespace", &["update"]));
+    }
+    if row.group.is_empty() && row.plural == "serviceaccounts" {
+        parts.push(Part {
+            name: "token",
+            group: "authentication.k8s.io".to_owned(),
+            version: "v1".to_owned(),
+            kind: "TokenRequest".to_owned(),
+            verbs: vec!["create"],
+        });
     }
     if row.has_status {
         parts.push(own("status", &row.kind, &PART_VERBS));

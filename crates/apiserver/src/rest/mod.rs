@@ -4,6 +4,7 @@
 //! which representation is wanted and how a verb works each have their own file.
 
 mod accept;
+mod access;
 mod answer;
 mod body;
 mod call;
@@ -17,6 +18,7 @@ mod protobuf;
 mod query;
 mod read;
 mod refuse;
+pub(crate) mod reviews;
 mod route;
 mod scale;
 mod selector;
@@ -87,15 +89,8 @@ async fn dispatch(
     request: Request<Body>,
 ) -> Result<Answer, ApiError> {
     let (parts, body) = request.into_parts();
+    let identity = access::acting(api, identity, &parts.headers)?;
     let call = Call::new(&parts, identity);
-    if parts
-        .headers
-        .keys()
-        .any(|name| name.as_str().starts_with("impersonate-"))
-    {
-        let text = "impersonation is not supported by this server";
-        return Err(ApiError::new(403, "Forbidden", text));
-    }
     let route = route(parts.uri.path());
     if let Route::Resource(target) = &route {
         return resource(api, target, &call, body).await;
@@ -165,10 +160,19 @@ async fn resource(
     if misplaced {
         return Err(refuse::unserved());
     }
+    if !reviews::is_review(&kind) {
+        access::check(api, &call.identity, &access::wanted(&kind, target, call))?;
+    }
     let bytes = match call.method {
         Method::POST | Method::PUT | Method::PATCH | Method::DELETE => body::read(body).await?,
         _ => Bytes::new(),
     };
+    if reviews::is_review(&kind) {
+        return match (call.method.as_str(), target.name.is_empty()) {
+            ("POST", true) => reviews::post(api, &kind, target, call, &bytes),
+            _ => Err(refuse::method()),
+        };
+    }
     let warning = kind.deprecation_warning.clone();
     let answer = if target.subresource.is_empty() {
         whole(api, &kind, target, call, &bytes).await
@@ -216,6 +220,12 @@ async fn part(
         "finalize" if strategy::is_namespace(kind) => {
             return match call.method.as_str() {
                 "PUT" => verbs::put(api, kind, target, call, bytes).await,
+                _ => Err(refuse::method()),
+            };
+        }
+        "token" if kind.group.is_empty() && kind.plural == "serviceaccounts" => {
+            return match call.method.as_str() {
+                "POST" => reviews::token(api, kind, target, call, bytes),
                 _ => Err(refuse::method()),
             };
         }
