@@ -42,28 +42,56 @@ impl Service {
     }
 }
 
-/// HTTP clients by TLS settings, so that connections are used again.
+/// HTTP clients by scheme and TLS settings, so that connections are used again.
 #[derive(Debug, Default)]
-pub(super) struct Clients(Mutex<HashMap<Tls, reqwest::Client>>);
+pub(super) struct Clients(Mutex<HashMap<(bool, Tls), reqwest::Client>>);
 
 impl Clients {
     /// Returns the client for a remote. Fails when its certificates cannot be used.
     pub(super) fn client(&self, remote: &Remote) -> Result<reqwest::Client, Error> {
         let mut clients = self.0.lock().unwrap_or_else(|held| held.into_inner());
-        if let Some(client) = clients.get(&remote.tls) {
+        let key = (
+            remote.url.as_str().starts_with("https:"),
+            remote.tls.clone(),
+        );
+        if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
         if clients.len() >= CLIENTS_MAX {
             clients.clear();
         }
         let client = build(remote)?;
-        clients.insert(remote.tls.clone(), client.clone());
+        clients.insert(key, client.clone());
         Ok(client)
     }
 }
 
-/// Returns a client that trusts and shows what `remote.tls` says.
+/// Where trust in servers comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Roots {
+    /// The system's roots and the remote's own.
+    System,
+    /// The remote's own alone.
+    Own,
+}
+
+/// Returns a client that trusts and shows what `remote.tls` says. A machine without roots of its own,
+/// such as an empty container, still reaches http remotes and those with a CA of their own.
 fn build(remote: &Remote) -> Result<reqwest::Client, Error> {
+    let failed = |cause: reqwest::Error| Error::Connection {
+        act: "prepare a client for",
+        url: remote.url.to_string(),
+        cause: chain(&cause),
+    };
+    let needs_system = remote.tls.ca.is_none() && remote.url.as_str().starts_with("https:");
+    match builder(remote, Roots::System)?.build() {
+        Ok(client) => Ok(client),
+        Err(cause) if needs_system => Err(failed(cause)),
+        Err(_) => builder(remote, Roots::Own)?.build().map_err(failed),
+    }
+}
+
+fn builder(remote: &Remote, roots: Roots) -> Result<reqwest::ClientBuilder, Error> {
     let secret = |reason: String| Error::Secret {
         secret: remote.identity.clone(),
         reason,
@@ -74,24 +102,24 @@ fn build(remote: &Remote) -> Result<reqwest::Client, Error> {
         .user_agent(format!("git/{AGENT}"))
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::custom(follow));
+    let mut own = Vec::new();
     if let Some(ca) = &remote.tls.ca {
-        let certificates = reqwest::Certificate::from_pem_bundle(ca)
+        own = reqwest::Certificate::from_pem_bundle(ca)
             .map_err(|cause| secret(format!("ca.crt: {}", chain(&cause))))?;
-        if certificates.is_empty() {
+        if own.is_empty() {
             return Err(secret("ca.crt holds no PEM certificate".to_owned()));
         }
-        builder = builder.tls_certs_merge(certificates);
     }
+    builder = match roots {
+        Roots::System => builder.tls_certs_merge(own),
+        Roots::Own => builder.tls_certs_only(own),
+    };
     if let Some(client) = &remote.tls.client {
         let identity = reqwest::Identity::from_pem(client.expose())
             .map_err(|_| secret("tls.crt and tls.key are no PEM certificate and key".into()))?;
         builder = builder.identity(identity);
     }
-    builder.build().map_err(|cause| Error::Connection {
-        act: "prepare a client for",
-        url: remote.url.to_string(),
-        cause: chain(&cause),
-    })
+    Ok(builder)
 }
 
 /// Follows redirects within one host that do not leave https.
@@ -241,17 +269,11 @@ impl Http {
     }
 
     fn lines(&self, response: reqwest::Response, what: &'static str, max: u64) -> Lines {
-        Lines {
-            url: self.remote.url.to_string(),
-            what,
-            stream: response
-                .bytes_stream()
-                .map(|chunk| chunk.map_err(|cause| chain(&cause.without_url())))
-                .boxed(),
-            buffer: BytesMut::new(),
-            n_bytes: 0,
-            max,
-        }
+        let stream = response
+            .bytes_stream()
+            .map(|chunk| chunk.map_err(|cause| chain(&cause.without_url())))
+            .boxed();
+        Lines::new(self.remote.url.to_string(), stream, (what, max))
     }
 }
 
@@ -274,6 +296,21 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    fn new(
+        url: String,
+        stream: BoxStream<'static, Result<Bytes, String>>,
+        (what, max): (&'static str, u64),
+    ) -> Self {
+        Self {
+            url,
+            what,
+            stream,
+            buffer: BytesMut::new(),
+            n_bytes: 0,
+            max,
+        }
+    }
+
     /// Returns the next line, or nothing at the end. Fails at the bound, on a broken line, and when
     /// the answer ends within a line.
     pub(super) async fn next(&mut self) -> Result<Option<Line>, Error> {
@@ -335,5 +372,47 @@ impl Lines {
 
     pub(super) fn url(&self) -> &str {
         &self.url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(chunks: &[&'static str], max: u64) -> Lines {
+        let chunks: Vec<_> = chunks
+            .iter()
+            .map(|text| Ok(Bytes::from_static(text.as_bytes())))
+            .collect();
+        let stream = futures::stream::iter(chunks).boxed();
+        Lines::new("http://host/repo".to_owned(), stream, ("answer", max))
+    }
+
+    #[tokio::test]
+    async fn lines_arrive_in_pieces_and_end_with_the_answer() {
+        let mut lines = lines(&["00", "06a", "b0000", "0001"], 100);
+        assert_eq!(lines.next().await.unwrap(), Some(Line::Data("ab".into())));
+        assert_eq!(lines.next().await.unwrap(), Some(Line::Flush));
+        assert_eq!(lines.next().await.unwrap(), Some(Line::Delimiter));
+        assert_eq!(lines.next().await.unwrap(), None);
+        assert!(matches!(lines.expect().await, Err(Error::Protocol { .. })));
+    }
+
+    #[tokio::test]
+    async fn an_answer_above_its_bound_is_refused() {
+        let mut lines = lines(&["0006ab", "0006cd"], 11);
+        assert!(lines.next().await.is_ok());
+        let error = lines.next().await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the answer of http://host/repo is larger than the bound of 11"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_ends_within_a_line_is_broken() {
+        let mut lines = lines(&["0009ab"], 100);
+        let error = lines.next().await.unwrap_err();
+        assert!(matches!(error, Error::Protocol { .. }), "{error}");
     }
 }

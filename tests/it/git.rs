@@ -627,10 +627,16 @@ async fn credentials_and_an_own_ca_open_the_door() {
     assert!(!format!("{error:?}").contains("wr0ng"), "{error:?}");
 
     let stranger = with(&[("username", "bob"), ("password", "s3cret")]);
-    let repository = room.git.repository(stranger).await.unwrap();
-    let error = repository.head(&main_branch()).await.unwrap_err();
+    // A machine without any roots refuses before it connects.
+    let error = match room.git.repository(stranger).await {
+        Ok(repository) => repository.head(&main_branch()).await.unwrap_err(),
+        Err(error) => error,
+    };
     assert!(matches!(error, Error::Connection { .. }), "{error}");
-    assert!(error.to_string().contains("certificate"), "{error}");
+    assert!(
+        error.to_string().to_lowercase().contains("certificate"),
+        "{error}"
+    );
 }
 
 /// Test data lives as long as the test.
@@ -667,6 +673,72 @@ async fn broken_answers_are_errors_and_leave_the_mirror_usable() {
     assert!(left.is_empty(), "{left:?}");
     let checkout = repository.fetch(&head).await.unwrap();
     assert_eq!(read(&checkout, "README.md").as_deref(), Some("hello\n"));
+}
+
+#[tokio::test]
+async fn redirects_are_followed_within_the_host_alone() {
+    let server = GitServer::start(Options {
+        credentials: Some(("bob", "s3cret")),
+        tls: false,
+    })
+    .await;
+    server.create("new/repo.git");
+    server.commit("new/repo.git", "main", FILES);
+    let room = room();
+    let url = server.url("repo.git").replace("//", "//bob:s3cret@");
+    let repository = open(&room, &url).await;
+    server.fail("info/refs", Fault::RedirectTo("/new"));
+    let checkout = repository.checkout(&main_branch()).await.unwrap();
+    assert_eq!(read(&checkout, "README.md").as_deref(), Some("hello\n"));
+    server.fail("receive-pack", Fault::RedirectTo("/new"));
+    landed(push(&repository, &[("README.md", "moved\n")]).await);
+    assert_eq!(
+        server.git("new/repo.git", &["show", "main:README.md"]),
+        "moved"
+    );
+
+    let other = Box::leak(
+        server
+            .url("new")
+            .replace("localhost", "127.0.0.1")
+            .into_boxed_str(),
+    );
+    let repository = open(&self::room(), &url).await;
+    server.take_requests();
+    server.fail("info/refs", Fault::RedirectTo(other));
+    let error = repository.head(&main_branch()).await.unwrap_err();
+    assert!(
+        error.to_string().contains("redirected to 127.0.0.1"),
+        "{error}"
+    );
+    assert_eq!(
+        server.take_requests().len(),
+        1,
+        "the other host hears nothing"
+    );
+}
+
+#[tokio::test]
+async fn objects_of_sha_256_are_refused() {
+    let server = GitServer::start(Options::default()).await;
+    let path = server.path("repo.git");
+    std::fs::create_dir_all(&path).unwrap();
+    git(
+        &path,
+        &["init", "-q", "--bare", "--object-format=sha256", "."],
+    );
+    git(&path, &["config", "http.receivepack", "true"]);
+    let room = room();
+    let repository = open(&room, &server.url("repo.git")).await;
+    let fetched = repository.head(&main_branch()).await.unwrap_err();
+    let change = change(&[("a", "x")]);
+    let pushed = repository
+        .push_with(&target(), move |_| Ok(Some(change.clone())))
+        .await;
+    for error in [fetched, pushed.unwrap_err()] {
+        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+        assert!(error.to_string().contains("SHA-256"), "{error}");
+    }
 }
 
 #[tokio::test]

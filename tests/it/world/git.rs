@@ -36,6 +36,8 @@ pub enum Fault {
     Status(u16),
     /// A web page.
     Page,
+    /// The same path below another origin and prefix, such as `http://other:80/moved`.
+    RedirectTo(&'static str),
 }
 
 type Hook = Box<dyn FnOnce(&Shared) + Send>;
@@ -309,6 +311,10 @@ async fn bridge(
         Some(Fault::Stall) => std::future::pending().await,
         Some(Fault::Status(status)) => {
             return (StatusCode::from_u16(status).unwrap(), "not today").into_response();
+        }
+        Some(Fault::RedirectTo(place)) => {
+            let to = format!("{place}{uri}");
+            return (StatusCode::FOUND, [(header::LOCATION, to)]).into_response();
         }
         Some(Fault::Page) => return axum::response::Html("<html>hello</html>").into_response(),
         _ => {}
