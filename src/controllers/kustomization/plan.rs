@@ -235,7 +235,7 @@ mod tests {
         }
         let world = World::default();
         let source = serde_json::from_value(source).unwrap();
-        world.git_repositories.store.update(source);
+        world.git_repositories.store.put(source);
         world
     }
 
