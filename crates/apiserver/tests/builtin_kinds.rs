@@ -230,6 +230,8 @@ fn a_definition_may_nest_schemas_deeply_and_still_names_unknown_fields() {
 #[test]
 fn the_packed_definitions_cover_every_kind() {
     for row in kinds::builtin() {
+        // A kind that is new in src/kinds/table.rs is missing in data/definitions.json.gz until
+        // data/generate.py has it too and was run.
         assert!(row.schema.has_field("metadata"), "{}", row.kind);
         assert!(!row.schema.description.is_empty(), "{}", row.kind);
     }
