@@ -2,9 +2,12 @@
 //!
 //! [`node`] reads a text into a tree, [`resolve`] decides what a plain scalar means, [`json`]
 //! turns a text into JSON values as Kubernetes reads it, [`emit`] prints JSON values as
-//! Kubernetes prints them.
+//! Kubernetes prints them. [`document`] finds scalars and comments by their bytes, and [`edit`]
+//! replaces such scalars and nothing else.
 #![forbid(unsafe_code)]
 
+pub mod document;
+pub mod edit;
 pub mod emit;
 mod error;
 pub mod json;
