@@ -16,7 +16,7 @@ use towpath::policy::{self, Choice, Filter, Policy};
 use towpath::version::{self, Constraint, Version};
 
 /// Returns the folders that hold tables, our own first.
-fn folders() -> Vec<PathBuf> {
+pub(crate) fn folders() -> Vec<PathBuf> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/image");
     let others = std::env::var("TOWPATH_CASES_IMAGE").unwrap_or_default();
     let others = others.split(':').filter(|folder| !folder.is_empty());

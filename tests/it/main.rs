@@ -17,4 +17,5 @@ mod river;
 mod source;
 mod template_cases;
 mod tidy;
+mod update_cases;
 mod world;

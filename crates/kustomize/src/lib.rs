@@ -18,7 +18,6 @@ mod files;
 mod folder;
 mod generate;
 mod go_json;
-mod growth;
 mod hash;
 mod id;
 mod kustomization;

@@ -315,7 +315,7 @@ impl Transformer {
         let scopes = context.scopes;
         match self {
             Self::Annotations(strings, specs) | Self::Labels(strings, specs) => {
-                labels::apply(resources.contents_mut(), &strings, &specs, context.growth)
+                labels::apply(resources.contents_mut(), &strings, &specs)
             }
             Self::Namespace { namespace, .. } if namespace.is_empty() => Ok(()),
             Self::Namespace {
@@ -330,7 +330,7 @@ impl Transformer {
                     subjects,
                     specs: &specs,
                 };
-                namespace::apply(resources.list_mut(), &transformer, context)?;
+                namespace::apply(resources.list_mut(), &transformer, scopes)?;
                 resources
                     .check_ids(scopes)
                     .within(|| "namespace transformation produces ID conflict".into())
@@ -341,16 +341,14 @@ impl Transformer {
                 specs,
             } => {
                 if let Some(prefix) = &prefix {
-                    name::apply(resources.list_mut(), Affix::Prefix(prefix), &specs, context)?;
+                    name::apply(resources.list_mut(), Affix::Prefix(prefix), &specs, scopes)?;
                 }
                 if let Some(suffix) = &suffix {
-                    name::apply(resources.list_mut(), Affix::Suffix(suffix), &specs, context)?;
+                    name::apply(resources.list_mut(), Affix::Suffix(suffix), &specs, scopes)?;
                 }
                 Ok(())
             }
-            Self::Image(image, specs) => {
-                images::apply(resources.contents_mut(), &image, &specs, context.growth)
-            }
+            Self::Image(image, specs) => images::apply(resources.contents_mut(), &image, &specs),
             Self::Replicas(replica, specs) => replicas::apply(resources, &replica, &specs),
             Self::Patch {
                 patch,
@@ -374,11 +372,9 @@ impl Transformer {
                 }
                 Ok(())
             }
-            Self::Replacements(entries) => crate::replacements::apply(resources, &entries, context),
+            Self::Replacements(entries) => crate::replacements::apply(resources, &entries, scopes),
             Self::Hash => crate::build::add_hashes(resources.list_mut(), scopes),
-            Self::ValueAdd(value, targets) => {
-                value_add::apply(resources, &value, &targets, context)
-            }
+            Self::ValueAdd(value, targets) => value_add::apply(resources, &value, &targets, scopes),
         }
     }
 }

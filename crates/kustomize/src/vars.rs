@@ -11,7 +11,6 @@ use yaml::{Content, Node, Style, Tag};
 use crate::config::Config;
 use crate::error::{Error, Place};
 use crate::field::{Create, apply_all};
-use crate::growth::Growth;
 use crate::id::{Gvk, Id, Scopes};
 use crate::kustomization::Var;
 use crate::resource::{Resource, is_string};
@@ -96,12 +95,7 @@ fn target(var: &Var) -> Id {
 /// Puts the values of the vars into every place of the configuration.
 ///
 /// Fails when a var has no value, and when a list holds something that is not a string.
-pub(crate) fn resolve(
-    list: &mut [Resource],
-    vars: &[Var],
-    config: &Config,
-    growth: &Growth,
-) -> Result<(), Error> {
+pub(crate) fn resolve(list: &mut [Resource], vars: &[Var], config: &Config) -> Result<(), Error> {
     if vars.is_empty() {
         return Ok(());
     }
@@ -123,7 +117,7 @@ pub(crate) fn resolve(
         values.insert(var.name.clone(), value);
     }
     for resource in list {
-        let set = &mut |node: &mut Node| put(node, &values, growth);
+        let set = &mut |node: &mut Node| put(node, &values);
         apply_all(&config.var_reference, resource, Create::Nothing, set)?;
     }
     Ok(())
@@ -178,14 +172,14 @@ fn split(path: &str) -> Vec<String> {
     parts
 }
 
-fn put(node: &mut Node, values: &HashMap<String, Value>, growth: &Growth) -> Result<(), String> {
+fn put(node: &mut Node, values: &HashMap<String, Value>) -> Result<(), String> {
     if node.is_null() {
         return Ok(());
     }
     match &mut node.content {
         Content::Scalar(..) => {
             if is_string(node) {
-                substitute(node, values, growth)?;
+                substitute(node, values);
             }
         }
         Content::Mapping(entries, _) => {
@@ -197,7 +191,7 @@ fn put(node: &mut Node, values: &HashMap<String, Value>, growth: &Growth) -> Res
                     ));
                 }
                 if is_string(value) {
-                    substitute(value, values, growth)?;
+                    substitute(value, values);
                 }
             }
         }
@@ -206,23 +200,19 @@ fn put(node: &mut Node, values: &HashMap<String, Value>, growth: &Growth) -> Res
                 if !is_string(item) {
                     return Err("invalid value type expect a string".into());
                 }
-                substitute(item, values, growth)?;
+                substitute(item, values);
             }
         }
     }
     Ok(())
 }
 
-fn substitute(
-    node: &mut Node,
-    values: &HashMap<String, Value>,
-    growth: &Growth,
-) -> Result<(), String> {
+fn substitute(node: &mut Node, values: &HashMap<String, Value>) {
     let text = node.text().unwrap_or_default();
     if !text.contains('$') {
-        return Ok(());
+        return;
     }
-    let (text, tag) = match expand(text, values, growth)? {
+    let (text, tag) = match expand(text, values) {
         Value::String(text) => (text, Tag::Str),
         Value::Bool(bool) => (bool.to_string(), Tag::Bool),
         Value::Number(number) if number.is_f64() => (number.to_string(), Tag::Float),
@@ -230,11 +220,10 @@ fn substitute(
     };
     node.tag = tag;
     node.content = Content::Scalar(text, Style::Plain);
-    Ok(())
 }
 
 /// Returns a text with its references replaced; a text that is one reference takes its type.
-fn expand(text: &str, values: &HashMap<String, Value>, growth: &Growth) -> Result<Value, String> {
+fn expand(text: &str, values: &HashMap<String, Value>) -> Value {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -258,14 +247,8 @@ fn expand(text: &str, values: &HashMap<String, Value>, growth: &Growth) -> Resul
                     let name = &after[1..end];
                     let whole = text.len() == end + 2 && text.starts_with('$');
                     match values.get(name) {
-                        Some(value) if whole => {
-                            growth.add_value(value, 0)?;
-                            return Ok(value.clone());
-                        }
-                        Some(Value::String(value)) => {
-                            growth.add_text(value)?;
-                            out.push_str(value);
-                        }
+                        Some(value) if whole => return value.clone(),
+                        Some(Value::String(value)) => out.push_str(value),
                         Some(value) => out.push_str(&value.to_string()),
                         None => {
                             out.push('$');
@@ -283,7 +266,7 @@ fn expand(text: &str, values: &HashMap<String, Value>, growth: &Growth) -> Resul
         };
     }
     out.push_str(rest);
-    Ok(Value::String(out))
+    Value::String(out)
 }
 
 #[cfg(test)]
@@ -302,22 +285,7 @@ mod tests {
             ("$(B) $x $( $", json!("$(B) $x $( $")),
             ("é$(A)é", json!("éxé")),
         ] {
-            assert_eq!(
-                expand(text, &values, &Growth::default()),
-                Ok(want),
-                "{text}"
-            );
+            assert_eq!(expand(text, &values), want, "{text}");
         }
-    }
-
-    #[test]
-    fn expanded_text_counts() {
-        let growth = Growth::default();
-        growth
-            .add(crate::growth::GROWTH_MAX)
-            .expect("the limit itself is allowed");
-        let values = HashMap::from([("A".to_owned(), json!("x"))]);
-        assert!(expand("a $(A)", &values, &growth).is_err());
-        assert!(expand("a $(B)", &values, &growth).is_ok());
     }
 }

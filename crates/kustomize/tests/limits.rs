@@ -425,16 +425,3 @@ fn what_one_build_reads_is_bounded() {
         "reads more than",
     );
 }
-
-#[test]
-fn a_value_copied_into_itself_again_and_again_is_bounded() {
-    let entry = "- {source: {kind: Deployment, fieldPath: spec}, targets: [{select: {kind: Deployment}, fieldPaths: [spec.copy], options: {create: true}}]}\n";
-    let replacements = format!("resources: [r.yaml]\nreplacements:\n{}", entry.repeat(600));
-    refuses(
-        &[
-            ("kustomization.yaml", &replacements),
-            ("r.yaml", DEPLOYMENT),
-        ],
-        "would stand too deep",
-    );
-}

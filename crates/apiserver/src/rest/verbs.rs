@@ -341,11 +341,6 @@ async fn patch_once(
         Patch::Apply(_) => unreachable!("because applies take another way"),
     };
     let patched = new.clone();
-    if !kind.custom
-        && let Err(why) = builtin::decode(kind, &new)
-    {
-        return Err(bad_patch(patch, &patched, &why));
-    }
     let unknown = schema::prune(&kind.schema, &mut new);
     let faults: Vec<String> = unknown
         .iter()
@@ -353,8 +348,7 @@ async fn patch_once(
         .collect();
     match validation {
         FieldValidation::Strict if !faults.is_empty() => {
-            let why = format!("strict decoding error: {}", faults.join(", "));
-            return Err(bad_patch(patch, &patched, &why));
+            return Err(strict_patch(patch, &patched, &faults));
         }
         FieldValidation::Warn => {
             for fault in faults {
@@ -368,8 +362,8 @@ async fn patch_once(
     write::update(api, writing, &entry, &live, new).await
 }
 
-/// Returns the refusal of a patch whose result the kind cannot hold.
-fn bad_patch(patch: &Patch, patched: &Value, why: &str) -> ApiError {
+/// Returns the refusal of a patch that strictly must not bring unknown fields.
+fn strict_patch(patch: &Patch, patched: &Value, faults: &[String]) -> ApiError {
     let shown = match patch {
         Patch::Strategic(patch) => go_text(patch),
         _ => patched.to_string(),
@@ -377,7 +371,11 @@ fn bad_patch(patch: &Patch, patched: &Value, why: &str) -> ApiError {
     let error = FieldError {
         field: "patch".to_owned(),
         reason: "FieldValueInvalid",
-        message: format!("Invalid value: {}: {why}", quote(&shown)),
+        message: format!(
+            "Invalid value: {}: strict decoding error: {}",
+            quote(&shown),
+            faults.join(", ")
+        ),
     };
     refuse::invalid_as("", "", "", &[error])
 }

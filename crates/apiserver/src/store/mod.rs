@@ -11,9 +11,8 @@ mod redb;
 mod sequencer;
 mod state;
 
-use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -62,8 +61,6 @@ pub struct Entry {
     pub body: Bytes,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
-    /// The text in which a reader last showed it, and for what; the store does not look at it.
-    pub shown: OnceLock<(Arc<dyn Any + Send + Sync>, Bytes)>,
 }
 
 /// One change that happened.
@@ -146,7 +143,6 @@ impl Entry {
             revision,
             body: body.into(),
             labels: labels_of(&object),
-            shown: OnceLock::new(),
         }
     }
 
@@ -167,7 +163,6 @@ impl Entry {
             revision,
             body,
             labels,
-            shown: OnceLock::new(),
         })
     }
 

@@ -4,8 +4,7 @@ use yaml::Node;
 
 use crate::error::{Error, Place};
 use crate::field::{Create, FieldSpec, kind_name};
-use crate::id::Gvk;
-use crate::patch::Context;
+use crate::id::{Gvk, Scopes};
 use crate::resource::{Resource, replace_keeping_style, set_field};
 
 /// Which subjects of role bindings get the namespace.
@@ -32,13 +31,13 @@ pub(crate) struct Namespace<'a> {
 pub(crate) fn apply(
     list: &mut [Resource],
     transformer: &Namespace<'_>,
-    context: Context<'_>,
+    scopes: &Scopes,
 ) -> Result<(), Error> {
     let own = FieldSpec::new(Gvk::default(), "metadata/namespace", true);
     for resource in list {
-        resource.remember_id(context.scopes);
-        let mut set = |node: &mut Node| put(node, transformer, context);
-        if !resource.is_cluster(context.scopes) {
+        resource.remember_id(scopes);
+        let mut set = |node: &mut Node| put(node, transformer);
+        if !resource.is_cluster(scopes) {
             own.apply(resource, Create::Scalar, &mut set)
                 .within(|| resource.id().to_string())?;
         }
@@ -68,7 +67,7 @@ pub(crate) fn apply(
     Ok(())
 }
 
-fn put(node: &mut Node, transformer: &Namespace<'_>, context: Context<'_>) -> Result<(), String> {
+fn put(node: &mut Node, transformer: &Namespace<'_>) -> Result<(), String> {
     let Some(text) = node.text() else {
         return Err(format!(
             "namespace field specs must target scalar nodes: expected a scalar, found {}",
@@ -78,7 +77,6 @@ fn put(node: &mut Node, transformer: &Namespace<'_>, context: Context<'_>) -> Re
     if transformer.unset_only && !text.is_empty() && !node.is_null() {
         return Ok(());
     }
-    context.growth.add_text(transformer.namespace)?;
     replace_keeping_style(node, Node::string(transformer.namespace));
     Ok(())
 }

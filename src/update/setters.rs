@@ -1,0 +1,62 @@
+//! What a marker may name, and the text that each name stands for.
+//!
+//! In: the choice of each policy. Out: [`Setters`], a lookup by `namespace:policy` and the same
+//! with `:name`, `:tag` and `:digest`. It never reads a file.
+
+use std::collections::HashMap;
+
+use crate::api::ImageRef;
+use crate::image::{self, Reference};
+
+/// What a policy chose.
+#[derive(Debug, Clone)]
+pub struct PolicyChoice<'a> {
+    /// The policy's namespace.
+    pub namespace: &'a str,
+    /// The policy's name.
+    pub name: &'a str,
+    /// Its latest reference.
+    pub latest: &'a ImageRef,
+}
+
+/// The texts that markers stand for.
+#[derive(Debug, Clone, Default)]
+pub struct Setters {
+    values: HashMap<String, String>,
+}
+
+/// A choice that is not an image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("encountered invalid image ref {text:?}: {source}")]
+pub struct Error {
+    /// The reference as it would be written.
+    pub text: String,
+    /// Why it is none.
+    pub source: image::Error,
+}
+
+impl Setters {
+    /// Collects the choices of policies. Fails at one that is not a valid reference, as Flux does.
+    pub fn new<'a>(choices: impl IntoIterator<Item = PolicyChoice<'a>>) -> Result<Self, Error> {
+        let mut values = HashMap::new();
+        for choice in choices {
+            let latest = choice.latest;
+            let text = latest.to_string();
+            if let Err(source) = Reference::parse(&text) {
+                return Err(Error { text, source });
+            }
+            let policy = format!("{}:{}", choice.namespace, choice.name);
+            let digest = latest.digest.clone().unwrap_or_default();
+            values.insert(format!("{policy}:name"), latest.name.clone());
+            values.insert(format!("{policy}:tag"), latest.tag.clone());
+            values.insert(format!("{policy}:digest"), digest);
+            values.insert(policy, text);
+        }
+        Ok(Self { values })
+    }
+
+    /// Returns the text that a name stands for.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+}
