@@ -30,6 +30,8 @@ pub struct Options {
     pub data: PathBuf,
     /// Somebody's cluster; the embedded API without it.
     pub kubeconfig: Option<PathBuf>,
+    /// Where the embedded API's kubeconfig is written; `kubeconfig` in the data folder by default.
+    pub kubeconfig_file: Option<PathBuf>,
     /// Manifests, or folders of them, that are applied first.
     pub files: Vec<PathBuf>,
 }
@@ -73,13 +75,15 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
     let manifests = manifests(&options.files)?;
     std::fs::create_dir_all(&options.data)
         .with_context(|| format!("create the data folder {}", options.data.display()))?;
+    let kubeconfig_file = options.kubeconfig_file.clone();
+    let kubeconfig_file = kubeconfig_file.unwrap_or_else(|| options.data.join("kubeconfig"));
     let cluster = match &options.kubeconfig {
         Some(kubeconfig) => Cluster::from_kubeconfig(kubeconfig).await?,
         None => {
             let embedded = Embedded {
                 data: Some(options.data.join("api")),
                 listen: None,
-                kubeconfig: Some(options.data.join("kubeconfig")),
+                kubeconfig: Some(kubeconfig_file),
             };
             Cluster::embedded(embedded).await?
         }

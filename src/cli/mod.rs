@@ -46,6 +46,7 @@ enum Command {
     Apiserver(apiserver::Arguments),
     Build(build::Arguments),
     Completion(completion::Arguments),
+    Demo(demo::Arguments),
     Policy(policy::Arguments),
     Run(run::Arguments),
     Tags(tags::Arguments),
@@ -85,6 +86,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Apiserver(arguments) => apiserver::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
+        Command::Demo(arguments) => demo::run(arguments).await,
         Command::Build(arguments) => build::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Tags(arguments) => tags::run(arguments).await,

@@ -30,6 +30,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let options = serve::Options {
         data: data.clone(),
         kubeconfig: arguments.kubeconfig,
+        kubeconfig_file: None,
         files: arguments.files,
     };
     let running = serve::start(options, shutdown).await?;

@@ -21,16 +21,30 @@ const ROLLOUT: Duration = Duration::from_millis(20);
 
 /// Reports every Deployment ready until it is dropped.
 pub(super) async fn run(client: Client) {
-    let mut events = watcher::watcher(Api::<Deployment>::all(client.clone()), watcher::Config::default()).boxed();
+    let mut events = watcher::watcher(
+        Api::<Deployment>::all(client.clone()),
+        watcher::Config::default(),
+    )
+    .boxed();
     while let Some(event) = events.next().await {
-        let Ok(Event::Apply(deployment) | Event::InitApply(deployment)) = event else { continue };
-        let Some(status) = ready(&deployment) else { continue };
+        let Ok(Event::Apply(deployment) | Event::InitApply(deployment)) = event else {
+            continue;
+        };
+        let Some(status) = ready(&deployment) else {
+            continue;
+        };
         tokio::time::sleep(ROLLOUT).await;
         let namespace = deployment.namespace().unwrap_or_default();
         let api: Api<Deployment> = Api::namespaced(client.clone(), &namespace);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..Default::default() };
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..Default::default()
+        };
         let patch = Patch::Merge(json!({ "status": status }));
-        if let Err(error) = api.patch_status(&deployment.name_any(), &params, &patch).await {
+        if let Err(error) = api
+            .patch_status(&deployment.name_any(), &params, &patch)
+            .await
+        {
             tracing::warn!(%error, deployment = %deployment.name_any(), "Could not report.");
         }
     }
@@ -39,14 +53,15 @@ pub(super) async fn run(client: Client) {
 /// Returns the status of a finished rollout, or nothing where it is reported already.
 fn ready(deployment: &Deployment) -> Option<Value> {
     let generation = deployment.metadata.generation?;
-    let observed = deployment.status.as_ref().and_then(|status| status.observed_generation);
+    let observed = deployment
+        .status
+        .as_ref()
+        .and_then(|status| status.observed_generation);
     if observed == Some(generation) {
         return None;
     }
-    let replicas = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    let condition = |kind: &str, reason: &str, text: &str| {
-        json!({"type": kind, "status": "True", "reason": reason, "message": format!("{text} {NOTE}")})
-    };
+    let replicas = deployment.spec.replicas.unwrap_or(1);
+    let condition = |kind: &str, reason: &str, text: &str| json!({"type": kind, "status": "True", "reason": reason, "message": format!("{text} {NOTE}")});
     Some(json!({
         "observedGeneration": generation,
         "replicas": replicas,
