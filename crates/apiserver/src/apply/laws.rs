@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::check::check;
 use super::compare::compare;
 use super::merge::{changes_nothing, merge};
-use super::owned::{after_schema_change, field_set, with_named_fields};
+use super::owned::{after_schema_change, field_set, is_owned_by_applying, with_named_fields};
 use super::prune::prune;
 use super::tests::{NOW, body, owners, rows};
 use super::types::Type;
@@ -283,6 +283,27 @@ fn pruning_keeps_all_where_the_applier_keeps_all() {
         assert_eq!(
             prune(&versions, merged.clone(), &managed, &owned),
             merged,
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn a_set_is_known_without_being_built() {
+    let world = World::new();
+    for seed in 0..ROUNDS {
+        let mut random = Random::new(seed);
+        let (a, b) = (world.object(&mut random), world.object(&mut random));
+        let kind = world.kind();
+        let owned = |object: &Value| {
+            let applied = world.apply(None, object, "alice", false).unwrap();
+            FieldSet::from_json(&owners(&applied)["alice"]).unwrap()
+        };
+        assert!(is_owned_by_applying(kind, &a, &owned(&a)), "seed {seed}");
+        let same = owned(&a) == owned(&b);
+        assert_eq!(
+            is_owned_by_applying(kind, &a, &owned(&b)),
+            same,
             "seed {seed}"
         );
     }

@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::fields::{FieldSet, Path, PathElement};
 
+use super::owned::{METADATA_NEVER_OWNED, ROOT_NEVER_OWNED};
+
 /// Update entries beyond this are merged, the oldest first.
 pub(super) const UPDATE_MANAGERS_MAX: usize = 10;
 const ANCIENT_CHANGES: &str = "ancient-changes";
@@ -18,19 +20,9 @@ const ANCIENT_CHANGES: &str = "ancient-changes";
 /// What is never owned by anybody.
 static NEVER_OWNED: LazyLock<FieldSet> = LazyLock::new(|| {
     let metadata = PathElement::field("metadata");
-    let below = [
-        "name",
-        "namespace",
-        "creationTimestamp",
-        "selfLink",
-        "uid",
-        "clusterName",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-    ];
-    let below = below.map(|name| Path(vec![metadata.clone(), PathElement::field(name)]));
-    let top = ["apiVersion", "kind", "metadata"].map(|name| Path(vec![PathElement::field(name)]));
+    let below =
+        METADATA_NEVER_OWNED.map(|name| Path(vec![metadata.clone(), PathElement::field(name)]));
+    let top = ROOT_NEVER_OWNED.map(|name| Path(vec![PathElement::field(name)]));
     FieldSet::of(below.into_iter().chain(top))
 });
 

@@ -13,6 +13,24 @@ use crate::fields::{FieldSet, PathElement};
 
 use super::types::{Form, ListType, MapType, Relation, Type};
 
+/// What is never owned at the root of an object.
+pub(super) const ROOT_NEVER_OWNED: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
+/// What is never owned in `metadata`.
+pub(super) const METADATA_NEVER_OWNED: [&str; 9] = [
+    "name",
+    "namespace",
+    "creationTimestamp",
+    "selfLink",
+    "uid",
+    "clusterName",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+];
+
+static NOTHING: FieldSet = FieldSet::EMPTY;
+
 /// The parts of a node, to be put in order once.
 #[derive(Default)]
 struct Node {
@@ -92,6 +110,82 @@ fn walk_map(map: MapType<'_>, object: &Map<String, Value>) -> Node {
     node
 }
 
+/// Returns whether `set` is what an applier of `object` comes to own, without building that set.
+///
+/// May say no where it is, if a list has an item twice; never says yes where it is not.
+pub(super) fn is_owned_by_applying(kind: Type<'_>, object: &Value, set: &FieldSet) -> bool {
+    mentions(kind, object, Some(set), Place::Root)
+}
+
+/// Where a value is, as far as some fields there are never owned.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Root,
+    Metadata,
+    Elsewhere,
+}
+
+impl Place {
+    fn never_owns(self, name: &str) -> bool {
+        match self {
+            Self::Root => ROOT_NEVER_OWNED.contains(&name),
+            Self::Metadata => METADATA_NEVER_OWNED.contains(&name),
+            Self::Elsewhere => false,
+        }
+    }
+
+    fn below(self, name: &str) -> Self {
+        match self {
+            Self::Root if name == "metadata" => Self::Metadata,
+            _ => Self::Elsewhere,
+        }
+    }
+}
+
+fn mentions(kind: Type<'_>, value: &Value, set: Option<&FieldSet>, place: Place) -> bool {
+    let set = set.unwrap_or(&NOTHING);
+    match (kind.form(Some(value)).0, value) {
+        (Form::List(list), Value::Array(items)) if !matches!(list.relation, Relation::Atomic) => {
+            let mut below = 0;
+            let all = items.iter().all(|item| {
+                let Ok(element) = list.element(item) else {
+                    return false;
+                };
+                let child = set.child(&element);
+                below += usize::from(child.is_some());
+                set.has_member(&element) && mentions(list.items, item, child, Place::Elsewhere)
+            });
+            all && set.members().len() == items.len() && set.children().len() == below
+        }
+        (Form::Map(map), Value::Object(object)) if !map.atomic => {
+            let (mut members, mut below) = (0, 0);
+            let all = object.iter().all(|(name, value)| {
+                let member = map.member(name).unwrap_or(Type::Deduced);
+                let is_member = is_member(map, name, member, value) && !place.never_owns(name);
+                let child = set.below_field(name);
+                members += usize::from(is_member);
+                below += usize::from(child.is_some());
+                is_member == set.has_field(name)
+                    && mentions(member, value, child, place.below(name))
+            });
+            all && set.members().len() == members && set.children().len() == below
+        }
+        _ => set.is_empty(),
+    }
+}
+
+/// Returns whether a map's entry is itself a member of the set of what is mentioned.
+fn is_member(map: MapType<'_>, name: &str, kind: Type<'_>, value: &Value) -> bool {
+    if value.is_null() || value.as_object().is_some_and(Map::is_empty) || !map.names(name) {
+        return true;
+    }
+    match kind.form(Some(value)).0 {
+        Form::Scalar(_) => true,
+        Form::List(list) => matches!(list.relation, Relation::Atomic),
+        Form::Map(map) => map.atomic,
+    }
+}
+
 /// Returns the set with every named field on the way to a member a member too.
 pub(super) fn with_named_fields(kind: Option<Type<'_>>, set: &FieldSet) -> FieldSet {
     let form = kind.map(|kind| kind.form(None).0);
@@ -130,24 +224,25 @@ pub(super) fn after_schema_change(kind: Type<'_>, set: &FieldSet) -> Option<Fiel
     Some(set.recursive_difference(&roots).union(&roots))
 }
 
-fn find_collapsed(
+fn find_collapsed<'s>(
     kind: Type<'_>,
-    set: Option<&FieldSet>,
+    set: Option<&'s FieldSet>,
     is_leaf: bool,
-    path: &mut Vec<PathElement>,
+    path: &mut Vec<&'s PathElement>,
     out: &mut Vec<Vec<PathElement>>,
 ) {
+    let mut collapse = |path: &[&PathElement]| out.push(path.iter().copied().cloned().collect());
     match kind.form(None).0 {
         Form::Scalar(_) => {}
         Form::List(list) if matches!(list.relation, Relation::Atomic) => {
             if !is_leaf {
-                out.push(path.clone());
+                collapse(path);
             }
         }
         Form::Map(map) if map.is_open() => {}
         Form::Map(map) if map.atomic => {
             if !is_leaf && set.is_some_and(|set| !set.is_empty()) {
-                out.push(path.clone());
+                collapse(path);
             }
         }
         form => {
@@ -158,7 +253,7 @@ fn find_collapsed(
                     _ => None,
                 };
                 let Some(kind) = kind else { continue };
-                path.push(element.clone());
+                path.push(element);
                 find_collapsed(kind, below, is_member && below.is_none(), path, out);
                 path.pop();
             }

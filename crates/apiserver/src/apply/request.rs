@@ -214,16 +214,17 @@ fn merge_or_refuse(
     managed: &mut Managed,
     identity: &Identity,
 ) -> Result<Option<Value>, ApiError> {
-    let before = managed.clone();
+    let is_kubectl = request.manager == last_applied::KUBECTL;
+    let before = is_kubectl.then(|| managed.clone());
     let by = (identity, request.force);
     let conflicts = match apply_fields(versions, live, &request.applied, managed, by) {
         Ok(changed) => return Ok(changed),
         Err(Refusal::Merge(e)) => return Err(failure(format!("failed to merge config: {e}"))),
         Err(Refusal::Conflicts(conflicts)) => conflicts,
     };
-    if request.manager != last_applied::KUBECTL {
+    let Some(before) = before else {
         return Err(conflicts.to_error());
-    }
+    };
     let Some(allowed) = last_applied::unchanged_fields(versions, live) else {
         return Err(conflicts.to_error());
     };

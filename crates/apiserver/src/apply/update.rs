@@ -15,7 +15,7 @@ use super::compare::{Comparison, compare};
 use super::conflict::Conflicts;
 use super::managed::{Identity, Managed, Owned};
 use super::merge::{changes_nothing, merge};
-use super::owned::{after_schema_change, field_set};
+use super::owned::{after_schema_change, field_set, is_owned_by_applying};
 use super::prune::prune;
 use super::reset::reset_fields;
 use super::types::Type;
@@ -93,6 +93,13 @@ pub(super) fn apply_fields(
     let (identity, force) = by;
     follow_schema(versions, managed);
     let kind = versions.own_type();
+    let keeps_all = managed.0.get(identity).is_some_and(|last| {
+        last.api_version == versions.api_version && is_owned_by_applying(kind, applied, &last.set)
+    });
+    if keeps_all && changes_nothing(kind, live, applied) {
+        managed.0.retain(|_, owned| !owned.set.is_empty());
+        return Ok(None);
+    }
     let set = versions.without_ignored(field_set(kind, applied));
     let last = managed.0.get(identity).cloned();
     let owned = Owned {

@@ -17,6 +17,12 @@ pub struct FieldSet {
 }
 
 impl FieldSet {
+    /// The set of no path.
+    pub const EMPTY: Self = Self {
+        members: Vec::new(),
+        children: Vec::new(),
+    };
+
     /// Returns the set of the given paths.
     pub fn of(paths: impl IntoIterator<Item = Path>) -> Self {
         let mut set = Self::default();
@@ -64,6 +70,20 @@ impl FieldSet {
     /// Returns whether `element` is a member at this level.
     pub fn has_member(&self, element: &PathElement) -> bool {
         self.members.binary_search(element).is_ok()
+    }
+
+    /// Returns whether the field is a member at this level.
+    pub fn has_field(&self, name: &str) -> bool {
+        let found = self.members.binary_search_by(|e| compare_to_field(e, name));
+        found.is_ok()
+    }
+
+    /// Returns what the set holds below a field.
+    pub fn below_field(&self, name: &str) -> Option<&FieldSet> {
+        let found = self
+            .children
+            .binary_search_by(|(e, _)| compare_to_field(e, name));
+        found.ok().map(|i| &*self.children[i].1)
     }
 
     /// Returns whether the path is a member.
@@ -244,6 +264,14 @@ impl FieldSet {
         all && self.children.iter().all(|(element, set)| {
             set.is_empty() || other.child(element).is_some_and(|o| set.is_subset(o))
         })
+    }
+}
+
+/// Compares an element with a field's name; fields come before all else.
+fn compare_to_field(element: &PathElement, name: &str) -> Ordering {
+    match element {
+        PathElement::Field(field) => (**field).cmp(name),
+        _ => Ordering::Greater,
     }
 }
 
