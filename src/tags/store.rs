@@ -493,6 +493,47 @@ mod tests {
         assert_eq!(found, Some(scan(&["1", "2"])));
     }
 
+    /// The folder that a child of the test below writes to until it is killed.
+    const WRITER: &str = "TOWPATH_TEST_TAGS_WRITER";
+
+    #[test]
+    fn a_killed_writer_leaves_a_whole_scan() {
+        use std::io::BufRead;
+        use std::process::{Command, Stdio};
+
+        let of_size = |n: usize| {
+            let tags = (0..n).map(|at| format!("{n}-{at}")).collect();
+            Scan::new(IMAGE, tags, DateTime::UNIX_EPOCH)
+        };
+        if let Some(folder) = std::env::var_os(WRITER) {
+            let store = Store::open(Path::new(&folder)).unwrap();
+            for n in 1.. {
+                store.replace(&owner("a"), &of_size(n)).unwrap();
+                println!("stored {n}");
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Command::new(std::env::current_exe().unwrap())
+            .args(["a_killed_writer_leaves_a_whole_scan", "--nocapture"])
+            .env(WRITER, folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(writer.stdout.take().unwrap()).lines();
+        let stored = lines.map_while(Result::ok);
+        let n_stored = stored
+            .filter(|line| line.contains("stored"))
+            .take(20)
+            .count();
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        assert_eq!(n_stored, 20);
+        let store = Store::open(folder.path()).unwrap();
+        let found = store.scan(&owner("a"), IMAGE).unwrap().unwrap();
+        assert!(found.tags().len() >= 20, "{} tags", found.tags().len());
+        assert_eq!(found, of_size(found.tags().len()));
+    }
+
     #[test]
     fn a_second_process_and_another_format_are_refused() {
         let folder = tempfile::tempdir().unwrap();
