@@ -6,11 +6,11 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    io::{BufReader, Write as _},
+    io::{BufRead, BufReader, Write as _},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -27,8 +27,11 @@ use super::{
 
 /// Commits that are remembered besides pins and leases; each is offered to the server.
 pub const TIPS_MAX: usize = 16;
-/// Packs absorbed before what nothing needs is thrown away.
-pub const PACKS_BETWEEN_COLLECTIONS_MAX: u32 = 64;
+/// Packs kept before what nothing needs is thrown away and the rest becomes one pack.
+pub const PACKS_MAX: u32 = 64;
+/// Pack indices that the object database can hold: several times [`PACKS_MAX`], since it still holds
+/// those that a collection removed.
+const INDEX_SLOTS: u16 = 512;
 /// Pins kept; a source pins one or two.
 pub const PINS_MAX: usize = 4096;
 /// Annotated tags followed to a commit.
@@ -46,7 +49,6 @@ struct State {
     tips: Vec<String>,
     /// Commits kept for somebody, by name.
     pins: BTreeMap<String, String>,
-    n_packs: u32,
 }
 
 /// Commits held by living [`Tree`]s, counted.
@@ -92,6 +94,8 @@ pub(super) struct Mirror {
     /// What the server offers for fetching, when it speaks protocol version 2.
     pub(super) offer: Mutex<Option<Offer>>,
     n_incoming: AtomicU64,
+    /// Packs on disk; those of refused pushes count, too.
+    n_packs: AtomicU32,
 }
 
 impl Mirror {
@@ -110,6 +114,7 @@ impl Mirror {
             push_turn: Semaphore::new(1),
             offer: Mutex::new(None),
             n_incoming: AtomicU64::new(0),
+            n_packs: AtomicU32::new(count_packs(path)),
         })
     }
 
@@ -219,7 +224,7 @@ impl Mirror {
         stop: &AtomicBool,
     ) -> Result<Commit, Error> {
         let file = std::fs::File::open(pack).map_err(|cause| self.failed("open", pack, &cause))?;
-        absorb(&mut BufReader::new(file), &self.objects(), stop)?;
+        self.absorb(&mut BufReader::new(file), stop)?;
         let result = self.peel(want).and_then(|id| {
             let commit = self.load(id, self.lease(id))?;
             if !commit.tree.id().is_empty_tree() {
@@ -241,24 +246,29 @@ impl Mirror {
 
     /// Takes a pack of our own making.
     pub(super) fn take_own(&self, mut pack: &[u8]) -> Result<(), Error> {
-        absorb(&mut pack, &self.objects(), &AtomicBool::new(false)).map(|_| ())
+        self.absorb(&mut pack, &AtomicBool::new(false))
     }
 
-    /// Remembers a commit as complete, and collects when it is time.
+    /// Adds a pack, after a collection when there are many: the object database cannot hold more
+    /// than [`INDEX_SLOTS`].
+    fn absorb(&self, pack: &mut dyn BufRead, stop: &AtomicBool) -> Result<(), Error> {
+        if self.n_packs.load(Ordering::Relaxed) >= PACKS_MAX {
+            self.collect()?;
+        }
+        absorb(pack, &self.objects(), stop)?;
+        self.n_packs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Remembers a commit as complete.
     pub(super) fn remember(&self, commit: ObjectId) -> Result<(), Error> {
         let hex = commit.to_string();
-        let n_packs = self.update(|state| {
+        self.update(|state| {
             state.tips.retain(|tip| *tip != hex);
             state.tips.push(hex);
             let excess = state.tips.len().saturating_sub(TIPS_MAX);
             state.tips.drain(..excess);
-            state.n_packs += 1;
-            state.n_packs
-        })?;
-        match n_packs > PACKS_BETWEEN_COLLECTIONS_MAX {
-            true => self.collect(),
-            false => Ok(()),
-        }
+        })
     }
 
     /// Keeps a commit under a name, instead of what the name kept before.
@@ -350,7 +360,9 @@ impl Mirror {
             cause,
         })?;
         *lock(&self.repository) = fresh;
-        self.update(|state| state.n_packs = 0)
+        self.n_packs
+            .store(count_packs(&self.path), Ordering::Relaxed);
+        Ok(())
     }
 
     fn repack(&self, db: &gix::Repository, ids: &[ObjectId]) -> Result<Option<PathBuf>, Error> {
@@ -414,9 +426,26 @@ fn ids<'a>(hex: impl Iterator<Item = &'a String>) -> Vec<ObjectId> {
         .collect()
 }
 
+fn options() -> gix::open::Options {
+    let slots = gix::odb::store::init::Slots::Given(INDEX_SLOTS);
+    gix::open::Options::isolated().object_store_slots(slots)
+}
+
 fn open(path: &Path) -> Result<gix::ThreadSafeRepository, String> {
-    let options = gix::open::Options::isolated();
-    gix::ThreadSafeRepository::open_opts(path, options).map_err(|cause| chain(&cause))
+    gix::ThreadSafeRepository::open_opts(path, options()).map_err(|cause| chain(&cause))
+}
+
+/// Returns how many packs are on disk; none when the folder cannot be read, which the next use says.
+fn count_packs(path: &Path) -> u32 {
+    let Ok(entries) = std::fs::read_dir(path.join("objects/pack")) else {
+        return 0;
+    };
+    let is_pack = |path: PathBuf| path.extension().is_some_and(|ending| ending == "pack");
+    let n_packs = entries
+        .flatten()
+        .filter(|entry| is_pack(entry.path()))
+        .count();
+    u32::try_from(n_packs).unwrap_or(u32::MAX)
 }
 
 fn reopen(path: &Path) -> Option<(gix::ThreadSafeRepository, State)> {
@@ -447,7 +476,7 @@ fn make(path: &Path, url: &str) -> Result<(gix::ThreadSafeRepository, State), Er
         path,
         gix::create::Kind::Bare,
         gix::create::Options::default(),
-        gix::open::Options::isolated(),
+        options(),
     )
     .map_err(|cause| failed("create", chain(&cause)))?;
     let state = State {
@@ -474,4 +503,109 @@ fn write_state(path: &Path, state: &State) -> Result<(), Error> {
         path: path.display().to_string(),
         cause: cause.to_string(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        git::{
+            commit::{Change, Person, commit},
+            edit::edit,
+            objects::pack_of,
+            tree::DEPTH_MAX,
+        },
+        safe::SafePath,
+    };
+
+    /// Puts a commit with one file into a mirror.
+    fn put(mirror: &Mirror, path: &str) -> ObjectId {
+        let change = Change {
+            edits: [(path.to_owned(), b"x".to_vec())].into(),
+            author: Person {
+                name: "a".to_owned(),
+                email: "a@example.com".to_owned(),
+            },
+            time_s: 0,
+            message: String::new(),
+            trailers: Vec::new(),
+        };
+        let db = mirror.objects();
+        let empty = ObjectId::empty_tree(objects::HASH);
+        let (tree, mut new) = edit(&db.objects, empty, &change.edits).unwrap();
+        new.push(commit(&change, tree, None).unwrap());
+        let id = new.last().unwrap().id;
+        mirror.take_own(&pack_of(&new).unwrap()).unwrap();
+        mirror.remember(id).unwrap();
+        id
+    }
+
+    #[test]
+    fn pins_are_bounded_and_a_name_pins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = Mirror::open(&folder.path().join("m"), "http://host/r").unwrap();
+        let id = put(&mirror, "a");
+        let fill = |state: &mut State| {
+            let pins = (0..PINS_MAX).map(|n| (n.to_string(), id.to_string()));
+            state.pins = pins.collect();
+        };
+        mirror.update(fill).unwrap();
+        assert!(matches!(
+            mirror.pin("one more", id),
+            Err(Error::TooLarge { .. })
+        ));
+        mirror.pin("7", id).unwrap();
+        mirror.unpin("8").unwrap();
+        mirror.pin("one more", id).unwrap();
+        assert_eq!(mirror.pinned("one more"), Some(id));
+        assert_eq!(mirror.pinned("8"), None);
+    }
+
+    #[test]
+    fn folders_deeper_than_the_bound_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = Mirror::open(&folder.path().join("m"), "http://host/r").unwrap();
+        let deep = |n: usize| format!("{}file", "d/".repeat(n));
+        for (n, fits) in [(DEPTH_MAX, true), (DEPTH_MAX + 1, false)] {
+            let id = put(&mirror, &deep(n));
+            let tree = mirror.commit(id).unwrap().unwrap().tree;
+            let root = SafePath::parse("").unwrap();
+            let walked = tree
+                .reader()
+                .walk(&root, &mut |_| Ok(std::ops::ControlFlow::Continue(())));
+            assert_eq!(walked.is_ok(), fits, "{n}: {walked:?}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_collects_after_many_packs_and_forgets_old_tips() {
+        let folder = tempfile::tempdir().unwrap();
+        let mirror = Mirror::open(&folder.path().join("m"), "http://host/r").unwrap();
+        let first = put(&mirror, "first");
+        for n in 0..PACKS_MAX * 3 {
+            put(&mirror, &n.to_string());
+            let n_packs = count_packs(mirror.path());
+            assert!(n_packs <= PACKS_MAX, "{n_packs}");
+            assert_eq!(mirror.n_packs.load(Ordering::Relaxed), n_packs);
+        }
+        assert_eq!(lock(&mirror.state).tips.len(), TIPS_MAX);
+        assert!(mirror.commit(first).unwrap().is_none());
+        mirror.collect().unwrap();
+        assert_eq!(count_packs(mirror.path()), 1);
+        assert!(mirror.haves().unwrap().0.len() == TIPS_MAX);
+    }
+
+    #[test]
+    fn a_mirror_that_cannot_be_read_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m");
+        let id = put(&Mirror::open(&path, "http://host/r").unwrap(), "a");
+        let again = Mirror::open(&path, "http://host/r").unwrap();
+        assert!(again.commit(id).unwrap().is_some());
+        for broken in ["", "{}", "{\"format\":99}"] {
+            std::fs::write(path.join(STATE), broken).unwrap();
+            let anew = Mirror::open(&path, "http://host/r").unwrap();
+            assert!(anew.commit(id).unwrap().is_none(), "{broken:?}");
+        }
+    }
 }
