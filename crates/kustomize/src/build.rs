@@ -11,22 +11,24 @@ use crate::config::Config;
 use crate::error::{Error, Place};
 use crate::files::Kind;
 use crate::generate::{self, Target};
+use crate::growth::Growth;
 use crate::id::Scopes;
 use crate::kustomization::{FILE_NAMES, Kustomization, Var};
 use crate::load::{Entry, Layer};
 use crate::options::Options;
 use crate::order::{self, Order};
 use crate::origin::{self, Origin};
-use crate::patch::Context;
 use crate::patch::schema::{self, Schema};
 use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::{crds, hash, plugins, read, references, vars};
 
 /// How many kustomizations one build may load, those loaded again included.
-const KUSTOMIZATIONS_MAX: usize = 10_000;
+const KUSTOMIZATIONS_MAX: usize = 5_000;
 /// How many objects one build may read, those read again included.
 const OBJECTS_MAX: usize = 1_000_000;
+/// What one record of a transformer counts.
+const RECORD_BYTES: u64 = 256;
 /// The one version of the Kubernetes types that is built in.
 const BUILTIN_SCHEMA: &str = "v1.21.2";
 /// The places that kustomize knows; a constant that needs memory.
@@ -62,6 +64,7 @@ pub(crate) struct Build {
     pub used_schema: bool,
     n_kustomizations: usize,
     n_objects: usize,
+    pub growth: Growth,
 }
 
 /// A kustomization file that has been read.
@@ -84,6 +87,7 @@ pub(crate) fn run(top: &Layer<'_>, options: &Options) -> Result<(Vec<Resource>, 
         used_schema: false,
         n_kustomizations: 0,
         n_objects: 0,
+        growth: Growth::default(),
     };
     let loaded = build.load(top)?;
     let place = top.tree_path(loaded.name);
@@ -252,7 +256,7 @@ impl Build {
         let before: Vec<yaml::Node> = state
             .resources
             .iter()
-            .map(|resource| resource.node.clone())
+            .map(|resource| unvalidated(&resource.node))
             .collect();
         self.run_plugins(layer, configured, state)?;
         let is_same = before.len() == state.resources.len()
@@ -260,7 +264,7 @@ impl Build {
                 .resources
                 .iter()
                 .zip(&before)
-                .all(|(now, before)| now.node == *before);
+                .all(|(now, before)| unvalidated(&now.node) == *before);
         if is_same {
             Ok(())
         } else {
@@ -307,13 +311,10 @@ impl Build {
                 .within(|| format!("{} {}", config.kind(), config.name()))?;
             configured.push((transformer, Origin::plugin(config)));
         }
-        let context = Context {
-            scopes: &self.scopes,
-            schema: &self.schema,
-        };
+        let context = self.context();
         for (transformer, origin) in configured {
             transformer.run(&mut state.resources, context)?;
-            self.record(state, &origin);
+            self.record(state, &origin)?;
         }
         Ok(())
     }
@@ -466,12 +467,16 @@ impl Build {
     }
 
     /// Records that a transformer went over every object.
-    pub(crate) fn record(&self, state: &mut State, transformer: &Origin) {
+    ///
+    /// Fails when the records take too much.
+    pub(crate) fn record(&self, state: &mut State, transformer: &Origin) -> Result<(), Error> {
         if self.metadata.tracked {
             for resource in state.resources.contents_mut() {
+                self.growth.add(RECORD_BYTES).map_err(Error::Invalid)?;
                 origin::record(resource, transformer);
             }
         }
+        Ok(())
     }
 
     /// Does what is done once, when every layer is accumulated.
@@ -484,7 +489,7 @@ impl Build {
         let mut list = resources.into_list();
         add_hashes(&mut list, &self.scopes)?;
         references::fix(&mut list, &config, &self.scopes)?;
-        vars::resolve(&mut list, &vars, &config)?;
+        vars::resolve(&mut list, &vars, &config, &self.growth)?;
         list.retain(|resource| {
             let local = resource.string("annotations", "config.kubernetes.io/local-config");
             local.is_none_or(|value| value == "false")
@@ -516,4 +521,21 @@ pub(crate) fn add_hashes(list: &mut [Resource], scopes: &Scopes) -> Result<(), E
         resource.set_name(&name);
     }
     Ok(())
+}
+
+/// Returns an object without the label that validators may add.
+fn unvalidated(node: &yaml::Node) -> yaml::Node {
+    let mut node = node.clone();
+    if let Some(metadata) = node.get_mut("metadata") {
+        if let Some(labels) = metadata.get_mut("labels") {
+            crate::resource::remove_field(labels, "validated-by");
+        }
+        if metadata
+            .get("labels")
+            .is_some_and(crate::resource::is_blank)
+        {
+            crate::resource::remove_field(metadata, "labels");
+        }
+    }
+    node
 }

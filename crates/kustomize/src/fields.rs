@@ -17,6 +17,15 @@ use crate::transform::{images, labels, name, namespace, replicas};
 use crate::{read, replacements};
 
 impl Build {
+    /// Returns what transformers need to know of the build.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context {
+            growth: &self.growth,
+            scopes: &self.scopes,
+            schema: &self.schema,
+        }
+    }
+
     /// Runs the transformers that the fields of the file configure, in kustomize's order.
     pub(crate) fn transform(
         &mut self,
@@ -30,7 +39,7 @@ impl Build {
         if !file.namespace.is_empty() {
             self.set_namespace(&file.namespace, state)
                 .within(|| "namespace".into())?;
-            self.record(state, &origin("NamespaceTransformer"));
+            self.record(state, &origin("NamespaceTransformer"))?;
         }
         let affixes = [
             (
@@ -50,31 +59,36 @@ impl Build {
                     Affix::Prefix(_) => &state.config.name_prefix,
                     Affix::Suffix(_) => &state.config.name_suffix,
                 };
-                name::apply(state.resources.list_mut(), affix, specs, &self.scopes)
+                name::apply(state.resources.list_mut(), affix, specs, self.context())
                     .within(|| field.into())?;
-                self.record(state, &origin(kind));
+                self.record(state, &origin(kind))?;
             }
         }
         self.label(layer, loaded, state)?;
         for entry in &file.patches_json6902 {
             self.patch_late(layer, entry, state)
                 .within(|| "patchesJson6902".into())?;
-            self.record(state, &origin("PatchJson6902Transformer"));
+            self.record(state, &origin("PatchJson6902Transformer"))?;
         }
         for replica in &file.replicas {
             replicas::apply(&mut state.resources, replica, &state.config.replicas)
                 .within(|| "replicas".into())?;
-            self.record(state, &origin("ReplicaCountTransformer"));
+            self.record(state, &origin("ReplicaCountTransformer"))?;
         }
         for image in &file.images {
-            images::apply(state.resources.contents_mut(), image, &state.config.images)
-                .within(|| "images".into())?;
-            self.record(state, &origin("ImageTagTransformer"));
+            images::apply(
+                state.resources.contents_mut(),
+                image,
+                &state.config.images,
+                &self.growth,
+            )
+            .within(|| "images".into())?;
+            self.record(state, &origin("ImageTagTransformer"))?;
         }
         if !file.replacements.is_empty() {
             let entries = replacements(layer, &file.replacements)?;
-            replacements::apply(&mut state.resources, &entries, &self.scopes)?;
-            self.record(state, &origin("ReplacementTransformer"));
+            replacements::apply(&mut state.resources, &entries, self.context())?;
+            self.record(state, &origin("ReplacementTransformer"))?;
         }
         Ok(())
     }
@@ -90,14 +104,25 @@ impl Build {
         for entry in &file.labels {
             let place = || "labels".into();
             let specs = labels::specs(entry, &state.config).within(place)?;
-            labels::apply(state.resources.contents_mut(), &entry.pairs, &specs).within(place)?;
-            self.record(state, &Origin::builtin(&shown, "LabelTransformer"));
+            labels::apply(
+                state.resources.contents_mut(),
+                &entry.pairs,
+                &specs,
+                &self.growth,
+            )
+            .within(place)?;
+            self.record(state, &Origin::builtin(&shown, "LabelTransformer"))?;
         }
         if !file.labels.is_empty() || !file.common_labels.is_empty() {
             let specs = &state.config.common_labels;
-            labels::apply(state.resources.contents_mut(), &file.common_labels, specs)
-                .within(|| "commonLabels".into())?;
-            self.record(state, &Origin::builtin(&shown, "LabelTransformer"));
+            labels::apply(
+                state.resources.contents_mut(),
+                &file.common_labels,
+                specs,
+                &self.growth,
+            )
+            .within(|| "commonLabels".into())?;
+            self.record(state, &Origin::builtin(&shown, "LabelTransformer"))?;
         }
         if !file.common_annotations.is_empty() {
             let specs = &state.config.common_annotations;
@@ -105,9 +130,10 @@ impl Build {
                 state.resources.contents_mut(),
                 &file.common_annotations,
                 specs,
+                &self.growth,
             )
             .within(|| "commonAnnotations".into())?;
-            self.record(state, &Origin::builtin(&shown, "AnnotationsTransformer"));
+            self.record(state, &Origin::builtin(&shown, "AnnotationsTransformer"))?;
         }
         Ok(())
     }
@@ -119,7 +145,7 @@ impl Build {
             subjects: Subjects::DefaultOnly,
             specs: &state.config.namespace,
         };
-        namespace::apply(state.resources.list_mut(), &transformer, &self.scopes)?;
+        namespace::apply(state.resources.list_mut(), &transformer, self.context())?;
         state
             .resources
             .check_ids(&self.scopes)
@@ -135,10 +161,7 @@ impl Build {
         let file = &loaded.file;
         let shown = layer.shown_path(loaded.name);
         self.used_schema |= !file.patches.is_empty() || !file.patches_strategic_merge.is_empty();
-        let context = Context {
-            scopes: &self.scopes,
-            schema: &self.schema,
-        };
+        let context = self.context();
         if !file.patches_strategic_merge.is_empty() {
             let patches = strategic_patches(layer, &file.patches_strategic_merge)
                 .within(|| "patchesStrategicMerge".into())?;
@@ -151,7 +174,7 @@ impl Build {
             self.record(
                 state,
                 &Origin::builtin(&shown, "PatchStrategicMergeTransformer"),
-            );
+            )?;
         }
         let mut parsed = Vec::new();
         for (at, entry) in file.patches.iter().enumerate() {
@@ -161,10 +184,7 @@ impl Build {
         }
         for (place, entry, patch) in parsed {
             let options = entry.options.clone().unwrap_or_default();
-            let context = Context {
-                scopes: &self.scopes,
-                schema: &self.schema,
-            };
+            let context = self.context();
             patch::apply(
                 &mut state.resources,
                 patch,
@@ -173,7 +193,7 @@ impl Build {
                 context,
             )
             .map_err(|error| error.within(place))?;
-            self.record(state, &Origin::builtin(&shown, "PatchTransformer"));
+            self.record(state, &Origin::builtin(&shown, "PatchTransformer"))?;
         }
         state.resources.drop_empty();
         Ok(())
@@ -195,10 +215,7 @@ impl Build {
         let text = patch_text(layer, &entry.path, &entry.patch)?;
         let patch = patch::json6902::JsonPatch::read(text.trim()).map_err(Error::Invalid)?;
         let selector = crate::select::TargetSelector::new(target)?;
-        let context = Context {
-            scopes: &self.scopes,
-            schema: &self.schema,
-        };
+        let context = self.context();
         for at in selector.select(&mut state.resources, &self.scopes) {
             patch::apply_json(&mut state.resources, at, &patch, false, context)?;
         }

@@ -18,6 +18,7 @@ mod files;
 mod folder;
 mod generate;
 mod go_json;
+mod growth;
 mod hash;
 mod id;
 mod kustomization;

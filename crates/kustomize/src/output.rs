@@ -23,23 +23,26 @@ pub(crate) const INTERNAL_PREFIX: &str = "internal.config.kubernetes.io/";
 /// One object of a result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
-    value: Map<String, Value>,
+    /// Always an object.
+    value: Value,
 }
 
 impl Object {
     /// Returns the object as JSON.
     pub fn value(&self) -> &Map<String, Value> {
-        &self.value
+        self.value
+            .as_object()
+            .expect("because no other value is put here")
     }
 
     /// Returns a copy of the object as a JSON value.
     pub fn to_value(&self) -> Value {
-        Value::Object(self.value.clone())
+        self.value.clone()
     }
 
     /// Returns the object as JSON, for keeps.
     pub fn into_value(self) -> Value {
-        Value::Object(self.value)
+        self.value
     }
 
     /// Returns the `apiVersion`; empty without one.
@@ -82,8 +85,7 @@ pub fn render(objects: &[Object]) -> String {
         if at > 0 {
             out.push_str("---\n");
         }
-        // The writer takes a value; the clone is of one object at a time.
-        out.push_str(&yaml::to_yaml(&object.to_value()));
+        out.push_str(&yaml::to_yaml(&object.value));
     }
     out
 }
@@ -103,7 +105,7 @@ pub(crate) fn finish(mut resource: Resource, metadata: Metadata) -> Result<Objec
         origin::annotate(&mut resource, metadata.origin, metadata.transformers);
     }
     match value::from_object(&resource.node).within(|| id.to_string())? {
-        Value::Object(value) => Ok(Object { value }),
+        value @ Value::Object(_) => Ok(Object { value }),
         _ => Err(Error::invalid("the object is not a mapping").within(id.to_string())),
     }
 }

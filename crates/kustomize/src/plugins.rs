@@ -315,7 +315,7 @@ impl Transformer {
         let scopes = context.scopes;
         match self {
             Self::Annotations(strings, specs) | Self::Labels(strings, specs) => {
-                labels::apply(resources.contents_mut(), &strings, &specs)
+                labels::apply(resources.contents_mut(), &strings, &specs, context.growth)
             }
             Self::Namespace { namespace, .. } if namespace.is_empty() => Ok(()),
             Self::Namespace {
@@ -330,7 +330,7 @@ impl Transformer {
                     subjects,
                     specs: &specs,
                 };
-                namespace::apply(resources.list_mut(), &transformer, scopes)?;
+                namespace::apply(resources.list_mut(), &transformer, context)?;
                 resources
                     .check_ids(scopes)
                     .within(|| "namespace transformation produces ID conflict".into())
@@ -341,14 +341,16 @@ impl Transformer {
                 specs,
             } => {
                 if let Some(prefix) = &prefix {
-                    name::apply(resources.list_mut(), Affix::Prefix(prefix), &specs, scopes)?;
+                    name::apply(resources.list_mut(), Affix::Prefix(prefix), &specs, context)?;
                 }
                 if let Some(suffix) = &suffix {
-                    name::apply(resources.list_mut(), Affix::Suffix(suffix), &specs, scopes)?;
+                    name::apply(resources.list_mut(), Affix::Suffix(suffix), &specs, context)?;
                 }
                 Ok(())
             }
-            Self::Image(image, specs) => images::apply(resources.contents_mut(), &image, &specs),
+            Self::Image(image, specs) => {
+                images::apply(resources.contents_mut(), &image, &specs, context.growth)
+            }
             Self::Replicas(replica, specs) => replicas::apply(resources, &replica, &specs),
             Self::Patch {
                 patch,
@@ -372,9 +374,11 @@ impl Transformer {
                 }
                 Ok(())
             }
-            Self::Replacements(entries) => crate::replacements::apply(resources, &entries, scopes),
+            Self::Replacements(entries) => crate::replacements::apply(resources, &entries, context),
             Self::Hash => crate::build::add_hashes(resources.list_mut(), scopes),
-            Self::ValueAdd(value, targets) => value_add::apply(resources, &value, &targets, scopes),
+            Self::ValueAdd(value, targets) => {
+                value_add::apply(resources, &value, &targets, context)
+            }
         }
     }
 }

@@ -17,38 +17,32 @@ pub(crate) fn anchored(pattern: &str) -> Result<Regex, Error> {
     Regex::new(&pattern).map_err(|error| Error::invalid(error.to_string()))
 }
 
-/// Writes `\d`, `\w` and `\s` out, since those of Go match ASCII only.
+/// Writes `\d`, `\w`, `\s`, their opposites and `\b` out, since those of Go know ASCII only.
 pub(crate) fn ascii_classes(pattern: &str) -> String {
     if !pattern.contains('\\') {
         return pattern.to_owned();
     }
     let mut out = String::new();
     let mut chars = pattern.chars();
-    let mut in_class = false;
     while let Some(c) = chars.next() {
-        match c {
-            '[' => in_class = true,
-            ']' => in_class = false,
-            '\\' => {
-                let next = chars.next();
-                match (next, in_class) {
-                    (Some('d'), true) => out.push_str("0-9"),
-                    (Some('d'), false) => out.push_str("[0-9]"),
-                    (Some('w'), true) => out.push_str("0-9A-Za-z_"),
-                    (Some('w'), false) => out.push_str("[0-9A-Za-z_]"),
-                    (Some('s'), true) => out.push_str(r"\t\n\f\r\x20"),
-                    (Some('s'), false) => out.push_str(r"[\t\n\f\r\x20]"),
-                    (Some(next), _) => {
-                        out.push('\\');
-                        out.push(next);
-                    }
-                    (None, _) => out.push('\\'),
-                }
-                continue;
-            }
-            _ => {}
+        if c != '\\' {
+            out.push(c);
+            continue;
         }
-        out.push(c);
+        match chars.next() {
+            Some('d') => out.push_str("[0-9]"),
+            Some('D') => out.push_str("[^0-9]"),
+            Some('w') => out.push_str("[0-9A-Za-z_]"),
+            Some('W') => out.push_str("[^0-9A-Za-z_]"),
+            Some('s') => out.push_str(r"[\t\n\f\r ]"),
+            Some('S') => out.push_str(r"[^\t\n\f\r ]"),
+            Some('b') => out.push_str(r"(?-u:\b)"),
+            Some(other) => {
+                out.push('\\');
+                out.push(other);
+            }
+            None => out.push('\\'),
+        }
     }
     out
 }
@@ -314,6 +308,22 @@ fn is_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_know_ascii_only() {
+        for (pattern, text, want) in [
+            (r"\d+", "12", true),
+            (r"\d", "\u{663}", false),
+            (r"[\w-]+", "a-b", true),
+            (r"\w", "é", false),
+            (r"\W", "é", true),
+            (r"a\.b", "a.b", true),
+            (r"a\.b", "axb", false),
+        ] {
+            let regex = anchored(pattern).expect(pattern);
+            assert_eq!(regex.is_match(text), want, "{pattern} {text}");
+        }
+    }
 
     fn check(selector: &str, labels: &[(&str, &str)], want: bool) {
         let selector = LabelSelector::new(selector).expect(selector);

@@ -81,7 +81,9 @@ fn scalar(node: &Node, text: &str, style: Style, in_flow: bool) -> Result<Value,
     match &node.tag {
         Tag::None if style == Style::Folded => {
             check_characters(text, node)?;
-            return Ok(Value::String(refold(text)));
+            return folded(text)
+                .map(Value::String)
+                .map_err(|problem| at(node, problem));
         }
         Tag::None if style != Style::Plain => return is_text(),
         // An empty scalar in brackets is written as an empty string.
@@ -120,6 +122,24 @@ fn scalar(node: &Node, text: &str, style: Style, in_flow: bool) -> Result<Value,
         Plain::Timestamp(time) => Value::String(time),
         Plain::Str => return is_text(),
     })
+}
+
+/// Returns what a folded text becomes. Texts that kustomize cannot write folded it quotes, which
+/// keeps them as they are.
+///
+/// Fails where it is not known which of the two it does.
+fn folded(text: &str) -> Result<String, &'static str> {
+    let is_quoted = text.contains(" \n")
+        || text.ends_with(' ')
+        || text.contains(|c: char| c != '\n' && !yaml::node::is_printable(c) && c < '\u{10000}');
+    if is_quoted {
+        return Ok(text.to_owned());
+    }
+    let refolded = refold(text);
+    if refolded != text && text.contains(|c| c >= '\u{10000}') {
+        return Err("a folded text with indented lines and such characters is not supported");
+    }
+    Ok(refolded)
 }
 
 /// Returns a folded text as it is after kustomize has written and read it once more: its writer

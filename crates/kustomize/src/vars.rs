@@ -11,6 +11,7 @@ use yaml::{Content, Node, Style, Tag};
 use crate::config::Config;
 use crate::error::{Error, Place};
 use crate::field::{Create, apply_all};
+use crate::growth::Growth;
 use crate::id::{Gvk, Id, Scopes};
 use crate::kustomization::Var;
 use crate::resource::{Resource, is_string};
@@ -95,7 +96,12 @@ fn target(var: &Var) -> Id {
 /// Puts the values of the vars into every place of the configuration.
 ///
 /// Fails when a var has no value, and when a list holds something that is not a string.
-pub(crate) fn resolve(list: &mut [Resource], vars: &[Var], config: &Config) -> Result<(), Error> {
+pub(crate) fn resolve(
+    list: &mut [Resource],
+    vars: &[Var],
+    config: &Config,
+    growth: &Growth,
+) -> Result<(), Error> {
     if vars.is_empty() {
         return Ok(());
     }
@@ -117,7 +123,7 @@ pub(crate) fn resolve(list: &mut [Resource], vars: &[Var], config: &Config) -> R
         values.insert(var.name.clone(), value);
     }
     for resource in list {
-        let set = &mut |node: &mut Node| put(node, &values);
+        let set = &mut |node: &mut Node| put(node, &values, growth);
         apply_all(&config.var_reference, resource, Create::Nothing, set)?;
     }
     Ok(())
@@ -172,14 +178,14 @@ fn split(path: &str) -> Vec<String> {
     parts
 }
 
-fn put(node: &mut Node, values: &HashMap<String, Value>) -> Result<(), String> {
+fn put(node: &mut Node, values: &HashMap<String, Value>, growth: &Growth) -> Result<(), String> {
     if node.is_null() {
         return Ok(());
     }
     match &mut node.content {
         Content::Scalar(..) => {
             if is_string(node) {
-                substitute(node, values);
+                substitute(node, values, growth)?;
             }
         }
         Content::Mapping(entries, _) => {
@@ -191,7 +197,7 @@ fn put(node: &mut Node, values: &HashMap<String, Value>) -> Result<(), String> {
                     ));
                 }
                 if is_string(value) {
-                    substitute(value, values);
+                    substitute(value, values, growth)?;
                 }
             }
         }
@@ -200,19 +206,23 @@ fn put(node: &mut Node, values: &HashMap<String, Value>) -> Result<(), String> {
                 if !is_string(item) {
                     return Err("invalid value type expect a string".into());
                 }
-                substitute(item, values);
+                substitute(item, values, growth)?;
             }
         }
     }
     Ok(())
 }
 
-fn substitute(node: &mut Node, values: &HashMap<String, Value>) {
+fn substitute(
+    node: &mut Node,
+    values: &HashMap<String, Value>,
+    growth: &Growth,
+) -> Result<(), String> {
     let text = node.text().unwrap_or_default();
     if !text.contains('$') {
-        return;
+        return Ok(());
     }
-    let (text, tag) = match expand(text, values) {
+    let (text, tag) = match expand(text, values, growth)? {
         Value::String(text) => (text, Tag::Str),
         Value::Bool(bool) => (bool.to_string(), Tag::Bool),
         Value::Number(number) if number.is_f64() => (number.to_string(), Tag::Float),
@@ -220,10 +230,11 @@ fn substitute(node: &mut Node, values: &HashMap<String, Value>) {
     };
     node.tag = tag;
     node.content = Content::Scalar(text, Style::Plain);
+    Ok(())
 }
 
 /// Returns a text with its references replaced; a text that is one reference takes its type.
-fn expand(text: &str, values: &HashMap<String, Value>) -> Value {
+fn expand(text: &str, values: &HashMap<String, Value>, growth: &Growth) -> Result<Value, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -247,8 +258,14 @@ fn expand(text: &str, values: &HashMap<String, Value>) -> Value {
                     let name = &after[1..end];
                     let whole = text.len() == end + 2 && text.starts_with('$');
                     match values.get(name) {
-                        Some(value) if whole => return value.clone(),
-                        Some(Value::String(value)) => out.push_str(value),
+                        Some(value) if whole => {
+                            growth.add_value(value, 0)?;
+                            return Ok(value.clone());
+                        }
+                        Some(Value::String(value)) => {
+                            growth.add_text(value)?;
+                            out.push_str(value);
+                        }
                         Some(value) => out.push_str(&value.to_string()),
                         None => {
                             out.push('$');
@@ -266,7 +283,7 @@ fn expand(text: &str, values: &HashMap<String, Value>) -> Value {
         };
     }
     out.push_str(rest);
-    Value::String(out)
+    Ok(Value::String(out))
 }
 
 #[cfg(test)]
@@ -285,7 +302,22 @@ mod tests {
             ("$(B) $x $( $", json!("$(B) $x $( $")),
             ("é$(A)é", json!("éxé")),
         ] {
-            assert_eq!(expand(text, &values), want, "{text}");
+            assert_eq!(
+                expand(text, &values, &Growth::default()),
+                Ok(want),
+                "{text}"
+            );
         }
+    }
+
+    #[test]
+    fn expanded_text_counts() {
+        let growth = Growth::default();
+        growth
+            .add(crate::growth::GROWTH_MAX)
+            .expect("the limit itself is allowed");
+        let values = HashMap::from([("A".to_owned(), json!("x"))]);
+        assert!(expand("a $(A)", &values, &growth).is_err());
+        assert!(expand("a $(B)", &values, &growth).is_ok());
     }
 }

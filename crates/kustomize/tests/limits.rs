@@ -425,3 +425,19 @@ fn what_one_build_reads_is_bounded() {
         "reads more than",
     );
 }
+
+#[test]
+fn a_value_copied_into_itself_again_and_again_is_bounded() {
+    let entry = format!(
+        "- {{source: {{kind: Deployment, fieldPath: spec}}, targets: [{{select: {{kind: Deployment}}, fieldPaths: [spec{}], options: {{create: true}}}}]}}\n",
+        ".a".repeat(60)
+    );
+    let replacements = format!("resources: [r.yaml]\nreplacements:\n{}", entry.repeat(12));
+    refuses(
+        &[
+            ("kustomization.yaml", &replacements),
+            ("r.yaml", DEPLOYMENT),
+        ],
+        "would stand too deep",
+    );
+}

@@ -556,6 +556,12 @@ pub fn is_allowed(c: char) -> bool {
         | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
+/// Returns whether go-yaml prints a character as it is; others it escapes in double quotes.
+pub fn is_printable(c: char) -> bool {
+    matches!(c, '\n' | ' '..='~' | '\u{A0}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}')
+        && c != '\u{FEFF}'
+}
+
 fn position(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }

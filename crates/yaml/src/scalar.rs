@@ -6,6 +6,8 @@
 
 use std::fmt::Write;
 
+use crate::node::is_printable;
+
 /// Lines longer than this are folded at the next space.
 const WIDTH: usize = 80;
 /// Columns of one level of indentation.
@@ -314,9 +316,4 @@ impl Writer {
 
 fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-fn is_printable(c: char) -> bool {
-    matches!(c, '\n' | ' '..='~' | '\u{A0}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}')
-        && c != '\u{FEFF}'
 }

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use crate::decode::{Decode, Unknown, record};
+use crate::growth::Growth;
 
 /// The operations of a patch.
 #[derive(Debug, Clone)]
@@ -68,10 +69,10 @@ impl JsonPatch {
     /// Applies the operations in order.
     ///
     /// Fails at the first that does not fit the object.
-    pub(crate) fn apply(&self, document: Value) -> Result<Value, String> {
+    pub(crate) fn apply(&self, document: Value, growth: &Growth) -> Result<Value, String> {
         let mut document = floats(document);
         for operation in &self.0 {
-            operation.apply(&mut document).map_err(|problem| {
+            operation.apply(&mut document, growth).map_err(|problem| {
                 format!("{} operation does not apply: {problem}", operation.op)
             })?;
         }
@@ -104,17 +105,26 @@ fn floats(value: Value) -> Value {
 }
 
 impl Operation {
-    fn apply(&self, document: &mut Value) -> Result<(), String> {
+    fn apply(&self, document: &mut Value, growth: &Growth) -> Result<(), String> {
+        let depth = self.path.matches('/').count();
         match self.op.as_str() {
-            "add" => add(document, &self.path, self.value.clone()),
+            "add" => {
+                growth.add_value(&self.value, depth)?;
+                add(document, &self.path, self.value.clone())
+            }
             "remove" => remove(document, &self.path).map(drop),
-            "replace" => replace(document, &self.path, self.value.clone()),
+            "replace" => {
+                growth.add_value(&self.value, depth)?;
+                replace(document, &self.path, self.value.clone())
+            }
             "move" => {
                 let value = remove(document, &self.from)?;
+                growth.add_value(&value, depth)?;
                 add(document, &self.path, value)
             }
             "copy" => {
                 let value = get(document, &self.from)?.cloned().unwrap_or(Value::Null);
+                growth.add_value(&value, depth)?;
                 add(document, &self.path, value)
             }
             "test" => {
@@ -250,13 +260,17 @@ mod tests {
     fn check(patch: &str, want: &Value) {
         let patch = JsonPatch::read(patch).expect(patch);
         let document = json!({"a": {"b": 1}, "l": [1, 2, 3]});
-        assert_eq!(patch.apply(document).as_ref(), Ok(want), "{patch:?}");
+        assert_eq!(
+            patch.apply(document, &Growth::default()).as_ref(),
+            Ok(want),
+            "{patch:?}"
+        );
     }
 
     fn refuses(patch: &str, problem: &str) {
         let patch = JsonPatch::read(patch).expect(patch);
         let error = patch
-            .apply(json!({"a": {"b": 1}, "l": [1, 2, 3]}))
+            .apply(json!({"a": {"b": 1}, "l": [1, 2, 3]}), &Growth::default())
             .expect_err("an error");
         assert!(error.contains(problem), "{error}");
     }

@@ -11,6 +11,7 @@ pub(crate) mod schema;
 use yaml::Node;
 
 use crate::error::{Error, Place};
+use crate::growth::Growth;
 use crate::id::Scopes;
 use crate::kustomization::{PatchOptions, Selector};
 use crate::resource::Resource;
@@ -24,6 +25,7 @@ use schema::Schema;
 /// What patches need to know of the build.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
+    pub growth: &'a Growth,
     pub scopes: &'a Scopes,
     pub schema: &'a Schema,
 }
@@ -152,6 +154,10 @@ fn merge_at(
     if may_rename || may_change_kind {
         resource.remember_id(context.scopes);
     }
+    context
+        .growth
+        .add_node(&patch.node, 0)
+        .within(|| id.to_string())?;
     let kind = resource.node.get("kind").cloned();
     let field = |name: &str| {
         resource
@@ -197,7 +203,9 @@ pub(crate) fn apply_json(
         resource.remember_id(context.scopes);
     }
     let before = value::from_object(&resource.node).within(|| id.to_string())?;
-    let after = patch.apply(before).within(|| id.to_string())?;
+    let after = patch
+        .apply(before, context.growth)
+        .within(|| id.to_string())?;
     resource.node = value::to_node(&after);
     let changed = resource.id() != id;
     if resource.kind().is_empty() || resource.name().is_empty() {

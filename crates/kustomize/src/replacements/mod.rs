@@ -12,6 +12,7 @@ use yaml::{Content, Node, Style, Tag};
 use crate::error::{Error, Place};
 use crate::id::{Gvk, Id, Scopes};
 use crate::kustomization::{FieldOptions, ReplacementField, Selector, Source, Target};
+use crate::patch::Context;
 use crate::resource::{Resource, is_blank};
 use crate::resources::Resources;
 use crate::select::{LabelSelector, anchored};
@@ -26,10 +27,10 @@ const DEFAULT_FIELD: &str = "metadata.name";
 pub(crate) fn apply(
     resources: &mut Resources,
     replacements: &[ReplacementField],
-    scopes: &Scopes,
+    context: Context<'_>,
 ) -> Result<(), Error> {
     for (at, replacement) in replacements.iter().enumerate() {
-        apply_one(resources, replacement, scopes).within(|| format!("replacements[{at}]"))?;
+        apply_one(resources, replacement, context).within(|| format!("replacements[{at}]"))?;
     }
     Ok(())
 }
@@ -37,7 +38,7 @@ pub(crate) fn apply(
 fn apply_one(
     resources: &mut Resources,
     replacement: &ReplacementField,
-    scopes: &Scopes,
+    context: Context<'_>,
 ) -> Result<(), Error> {
     let value = match (&replacement.source, &replacement.source_value) {
         (Some(_), Some(_)) => {
@@ -48,10 +49,10 @@ fn apply_one(
         _ if replacement.targets.is_empty() => return Err(no_source()),
         (None, None) => return Err(no_source()),
         (None, Some(value)) => Node::plain(value),
-        (Some(source), None) => source_value(resources, source, scopes)?,
+        (Some(source), None) => source_value(resources, source, context.scopes)?,
     };
     for target in &replacement.targets {
-        set_target(resources, target, &value)?;
+        set_target(resources, target, &value, context)?;
     }
     Ok(())
 }
@@ -269,7 +270,12 @@ impl<'a> TargetSelector<'a> {
     }
 }
 
-fn set_target(resources: &mut Resources, target: &Target, value: &Node) -> Result<(), Error> {
+fn set_target(
+    resources: &mut Resources,
+    target: &Target,
+    value: &Node,
+    context: Context<'_>,
+) -> Result<(), Error> {
     let selector = TargetSelector::new(target)?;
     let default = [DEFAULT_FIELD.to_owned()];
     let paths = if target.field_paths.is_empty() {
@@ -293,6 +299,10 @@ fn set_target(resources: &mut Resources, target: &Target, value: &Node) -> Resul
         let resource = &mut resources.contents_mut()[at];
         let id = resource.id();
         for (text, parts) in &paths {
+            context
+                .growth
+                .add_node(value, parts.len())
+                .within(|| id.to_string())?;
             set_field(
                 &mut resource.node,
                 text,

@@ -170,120 +170,111 @@ pub(super) fn visit(
     create: Create,
     set: &mut Set<'_>,
 ) -> Result<usize, String> {
-    step(node, path, create, false, set)
+    Visit { create, set }.step(node, path, false)
 }
 
-fn step(
-    node: &mut Node,
-    path: &[String],
+/// One walk along a target path.
+struct Visit<'a, 'b> {
     create: Create,
-    is_new: bool,
-    set: &mut Set<'_>,
-) -> Result<usize, String> {
-    let Some((text, rest)) = path.split_first() else {
-        set(node, is_new)?;
-        return Ok(1);
-    };
-    match part(text) {
-        Part::Field(_) | Part::Last => field(node, text, rest, create, set),
-        Part::Index(index) => element(node, index, rest, create, set),
-        Part::Every => {
-            let mut n_found = 0;
-            for item in elements(node)? {
-                n_found += step(item, rest, create, false, set)?;
-            }
-            Ok(n_found)
-        }
-        Part::Match(name, value) => matching(node, name, value, rest, create, set),
-    }
+    set: &'a mut Set<'b>,
 }
 
-fn field(
-    node: &mut Node,
-    name: &str,
-    rest: &[String],
-    create: Create,
-    set: &mut Set<'_>,
-) -> Result<usize, String> {
-    if node.is_null() && create == Create::Nothing {
-        return Ok(0);
-    }
-    if node.entries().is_none() {
-        return Err(format!("wrong node kind at {name:?}: expected a mapping"));
-    }
-    let missing = node.get(name).is_none_or(Node::is_null);
-    if create == Create::Nothing {
-        return match node.get_mut(name) {
-            Some(child) => step(child, rest, create, false, set),
-            None => Ok(0),
+impl Visit<'_, '_> {
+    fn step(&mut self, node: &mut Node, path: &[String], is_new: bool) -> Result<usize, String> {
+        let Some((text, rest)) = path.split_first() else {
+            (self.set)(node, is_new)?;
+            return Ok(1);
         };
-    }
-    if missing {
-        set_field(node, name, create.node(rest.first()));
-    }
-    let child = get_or_insert(node, name, || create.node(rest.first()));
-    step(child, rest, create, missing, set)
-}
-
-fn element(
-    node: &mut Node,
-    index: usize,
-    rest: &[String],
-    create: Create,
-    set: &mut Set<'_>,
-) -> Result<usize, String> {
-    let items = elements(node)?;
-    let is_new = items.len() == index && create != Create::Nothing;
-    if is_new {
-        items.push(create.node(rest.first()));
-    }
-    let found = items.len();
-    let Some(item) = items.get_mut(index) else {
-        return Err(format!(
-            "index {index} specified but only {found} elements found"
-        ));
-    };
-    step(item, rest, create, is_new, set)
-}
-
-fn matching(
-    node: &mut Node,
-    name: &str,
-    value: &str,
-    rest: &[String],
-    create: Create,
-    set: &mut Set<'_>,
-) -> Result<usize, String> {
-    let pattern = Regex::new(&crate::select::ascii_classes(value)).map_err(|e| e.to_string())?;
-    let items = elements(node)?;
-    let mut n_found = 0;
-    for item in items.iter_mut() {
-        if name.is_empty() {
-            if pattern.is_match(&written(item)) {
-                set(item, false)?;
-                n_found += 1;
+        match part(text) {
+            Part::Field(_) | Part::Last => self.field(node, text, rest),
+            Part::Index(index) => self.element(node, index, rest),
+            Part::Every => {
+                let mut n_found = 0;
+                for item in elements(node)? {
+                    n_found += self.step(item, rest, false)?;
+                }
+                Ok(n_found)
             }
-        } else if item
-            .get(name)
-            .is_some_and(|own| pattern.is_match(&written(own)))
-        {
-            n_found += step(item, rest, create, false, set)?;
+            Part::Match(name, value) => self.matching(node, name, value, rest),
         }
     }
-    if n_found > 0 || create == Create::Nothing {
-        return Ok(n_found);
+
+    fn field(&mut self, node: &mut Node, name: &str, rest: &[String]) -> Result<usize, String> {
+        if node.is_null() && self.create == Create::Nothing {
+            return Ok(0);
+        }
+        if node.entries().is_none() {
+            return Err(format!("wrong node kind at {name:?}: expected a mapping"));
+        }
+        if self.create == Create::Nothing {
+            return match node.get_mut(name) {
+                Some(child) => self.step(child, rest, false),
+                None => Ok(0),
+            };
+        }
+        let missing = node.get(name).is_none_or(Node::is_null);
+        if missing {
+            set_field(node, name, self.create.node(rest.first()));
+        }
+        let create = self.create;
+        let child = get_or_insert(node, name, || create.node(rest.first()));
+        self.step(child, rest, missing)
     }
-    let mut new = Node::plain(value);
-    if name.is_empty() {
-        set(&mut new, true)?;
+
+    fn element(&mut self, node: &mut Node, index: usize, rest: &[String]) -> Result<usize, String> {
+        let items = elements(node)?;
+        let is_new = items.len() == index && self.create != Create::Nothing;
+        if is_new {
+            items.push(self.create.node(rest.first()));
+        }
+        let found = items.len();
+        let Some(item) = items.get_mut(index) else {
+            return Err(format!(
+                "index {index} specified but only {found} elements found"
+            ));
+        };
+        self.step(item, rest, is_new)
+    }
+
+    fn matching(
+        &mut self,
+        node: &mut Node,
+        name: &str,
+        value: &str,
+        rest: &[String],
+    ) -> Result<usize, String> {
+        let pattern =
+            Regex::new(&crate::select::ascii_classes(value)).map_err(|error| error.to_string())?;
+        let items = elements(node)?;
+        let mut n_found = 0;
+        for item in items.iter_mut() {
+            if name.is_empty() {
+                if pattern.is_match(&written(item)) {
+                    (self.set)(item, false)?;
+                    n_found += 1;
+                }
+            } else if item
+                .get(name)
+                .is_some_and(|own| pattern.is_match(&written(own)))
+            {
+                n_found += self.step(item, rest, false)?;
+            }
+        }
+        if n_found > 0 || self.create == Create::Nothing {
+            return Ok(n_found);
+        }
+        let mut new = Node::plain(value);
+        if name.is_empty() {
+            (self.set)(&mut new, true)?;
+            items.push(new);
+            return Ok(1);
+        }
+        let entries = vec![(Node::plain(name), new)];
+        let mut new = Node::new(Content::Mapping(entries, Layout::Block));
+        let n_found = self.step(&mut new, rest, true)?;
         items.push(new);
-        return Ok(1);
+        Ok(n_found)
     }
-    let entries = vec![(Node::plain(name), new)];
-    let mut new = Node::new(Content::Mapping(entries, Layout::Block));
-    let n_found = step(&mut new, rest, create, true, set)?;
-    items.push(new);
-    Ok(n_found)
 }
 
 fn elements(node: &mut Node) -> Result<&mut Vec<Node>, String> {

@@ -8,6 +8,7 @@ use yaml::{Content, Node};
 
 use crate::error::{Error, Place};
 use crate::field::{Create, FieldSpec, apply_all, kind_name};
+use crate::growth::Growth;
 use crate::kustomization::Image;
 use crate::resource::{Resource, replace_keeping_style};
 
@@ -19,13 +20,14 @@ pub(crate) fn apply(
     list: &mut [Resource],
     image: &Image,
     specs: &[FieldSpec],
+    growth: &Growth,
 ) -> Result<(), Error> {
     let entry = Entry::new(image)?;
     for resource in list {
         if resource.kind() == "CustomResourceDefinition" {
             continue;
         }
-        let set = &mut |node: &mut Node| entry.set(node);
+        let set = &mut |node: &mut Node| entry.set(node, growth);
         containers(&mut resource.node, set).within(|| resource.id().to_string())?;
         apply_all(specs, resource, Create::Nothing, set)?;
     }
@@ -49,7 +51,7 @@ impl<'a> Entry<'a> {
         Ok(Self { image, pattern })
     }
 
-    fn set(&self, node: &mut Node) -> Result<(), String> {
+    fn set(&self, node: &mut Node, growth: &Growth) -> Result<(), String> {
         if node.is_null() {
             return Ok(());
         }
@@ -87,6 +89,7 @@ impl<'a> Entry<'a> {
         if !digest.is_empty() {
             new = format!("{new}@{digest}");
         }
+        growth.add_text(&new)?;
         replace_keeping_style(node, Node::plain(new));
         Ok(())
     }

@@ -4,7 +4,7 @@ use yaml::Node;
 
 use crate::error::{Error, Place};
 use crate::field::{Create, FieldSpec, kind_name};
-use crate::id::Scopes;
+use crate::patch::Context;
 use crate::resource::{Resource, replace_keeping_style};
 
 /// What is put around a name.
@@ -29,7 +29,7 @@ pub(crate) fn apply(
     list: &mut [Resource],
     affix: Affix<'_>,
     specs: &[FieldSpec],
-    scopes: &Scopes,
+    context: Context<'_>,
 ) -> Result<(), Error> {
     // An empty affix is recorded all the same: it takes part in choosing between references.
     for resource in list {
@@ -52,19 +52,21 @@ pub(crate) fn apply(
                     Affix::Prefix(text) => resource.prefixes.push(text.into()),
                     Affix::Suffix(text) => resource.suffixes.push(text.into()),
                 }
-                resource.remember_id(scopes);
+                resource.remember_id(context.scopes);
             }
             if affix.is_empty() {
                 continue;
             }
-            spec.apply(resource, Create::Nothing, &mut |node| put(node, affix))
-                .within(|| resource.id().to_string())?;
+            spec.apply(resource, Create::Nothing, &mut |node| {
+                put(node, affix, context)
+            })
+            .within(|| resource.id().to_string())?;
         }
     }
     Ok(())
 }
 
-fn put(node: &mut Node, affix: Affix<'_>) -> Result<(), String> {
+fn put(node: &mut Node, affix: Affix<'_>, context: Context<'_>) -> Result<(), String> {
     let Some(text) = node.text() else {
         return Err(format!("expected a scalar, found {}", kind_name(node)));
     };
@@ -72,6 +74,7 @@ fn put(node: &mut Node, affix: Affix<'_>) -> Result<(), String> {
         Affix::Prefix(prefix) => format!("{prefix}{text}"),
         Affix::Suffix(suffix) => format!("{text}{suffix}"),
     };
+    context.growth.add_text(&text)?;
     replace_keeping_style(node, Node::plain(text));
     Ok(())
 }

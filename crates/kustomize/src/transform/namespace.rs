@@ -4,7 +4,8 @@ use yaml::Node;
 
 use crate::error::{Error, Place};
 use crate::field::{Create, FieldSpec, kind_name};
-use crate::id::{Gvk, Scopes};
+use crate::id::Gvk;
+use crate::patch::Context;
 use crate::resource::{Resource, replace_keeping_style, set_field};
 
 /// Which subjects of role bindings get the namespace.
@@ -31,13 +32,13 @@ pub(crate) struct Namespace<'a> {
 pub(crate) fn apply(
     list: &mut [Resource],
     transformer: &Namespace<'_>,
-    scopes: &Scopes,
+    context: Context<'_>,
 ) -> Result<(), Error> {
     let own = FieldSpec::new(Gvk::default(), "metadata/namespace", true);
     for resource in list {
-        resource.remember_id(scopes);
-        let mut set = |node: &mut Node| put(node, transformer);
-        if !resource.is_cluster(scopes) {
+        resource.remember_id(context.scopes);
+        let mut set = |node: &mut Node| put(node, transformer, context);
+        if !resource.is_cluster(context.scopes) {
             own.apply(resource, Create::Scalar, &mut set)
                 .within(|| resource.id().to_string())?;
         }
@@ -67,7 +68,7 @@ pub(crate) fn apply(
     Ok(())
 }
 
-fn put(node: &mut Node, transformer: &Namespace<'_>) -> Result<(), String> {
+fn put(node: &mut Node, transformer: &Namespace<'_>, context: Context<'_>) -> Result<(), String> {
     let Some(text) = node.text() else {
         return Err(format!(
             "namespace field specs must target scalar nodes: expected a scalar, found {}",
@@ -77,6 +78,7 @@ fn put(node: &mut Node, transformer: &Namespace<'_>) -> Result<(), String> {
     if transformer.unset_only && !text.is_empty() && !node.is_null() {
         return Ok(());
     }
+    context.growth.add_text(transformer.namespace)?;
     replace_keeping_style(node, Node::string(transformer.namespace));
     Ok(())
 }

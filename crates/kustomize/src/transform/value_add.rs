@@ -5,8 +5,9 @@ use yaml::{Content, Node};
 use crate::decode::record;
 use crate::error::{Error, Place};
 use crate::field::{Create, FieldSpec, kind_name};
-use crate::id::{Gvk, Scopes};
+use crate::id::Gvk;
 use crate::kustomization::Selector;
+use crate::patch::Context;
 use crate::resource::replace_keeping_style;
 use crate::resources::Resources;
 use crate::select::TargetSelector;
@@ -27,15 +28,15 @@ pub(crate) fn apply(
     resources: &mut Resources,
     value: &str,
     targets: &[Target],
-    scopes: &Scopes,
+    context: Context<'_>,
 ) -> Result<(), Error> {
     for target in targets {
         let spec = FieldSpec::new(Gvk::default(), &target.field_path, true);
-        for at in TargetSelector::new(&target.selector)?.select(resources, scopes) {
+        for at in TargetSelector::new(&target.selector)?.select(resources, context.scopes) {
             let resource = &mut resources.contents_mut()[at];
             let position = usize::try_from(target.file_path_position).unwrap_or_default();
             spec.apply(resource, Create::Scalar, &mut |node| {
-                put(node, value, position)
+                put(node, value, position, context)
             })
             .within(|| resource.id().to_string())?;
         }
@@ -44,10 +45,11 @@ pub(crate) fn apply(
     Ok(())
 }
 
-fn put(node: &mut Node, value: &str, position: usize) -> Result<(), String> {
+fn put(node: &mut Node, value: &str, position: usize, context: Context<'_>) -> Result<(), String> {
     let Content::Scalar(text, _) = &mut node.content else {
         return Err(format!("expected a scalar, found {}", kind_name(node)));
     };
+    context.growth.add_text(value)?;
     if position == 0 {
         replace_keeping_style(node, Node::plain(value));
         return Ok(());
