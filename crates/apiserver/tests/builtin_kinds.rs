@@ -230,7 +230,23 @@ fn a_definition_may_nest_schemas_deeply_and_still_names_unknown_fields() {
 #[test]
 fn the_packed_definitions_cover_every_kind() {
     for row in kinds::builtin() {
+        // A kind that is new in src/kinds/table.rs is missing in data/definitions.json.gz until
+        // data/generate.py has it too and was run.
         assert!(row.schema.has_field("metadata"), "{}", row.kind);
         assert!(!row.schema.description.is_empty(), "{}", row.kind);
     }
+}
+
+#[test]
+fn times_are_written_in_utc() {
+    let (_, lease) = create(&json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": { "name": "l" },
+        "spec": { "renewTime": "2024-01-02T05:04:05.5+02:00" },
+    }));
+    assert_eq!(lease["spec"]["renewTime"], "2024-01-02T03:04:05.500000Z");
+    let (_, event) = create(&json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": { "name": "e" },
+        "lastTimestamp": "2024-01-02T05:04:05.9+02:00",
+    }));
+    assert_eq!(event["lastTimestamp"], "2024-01-02T03:04:05Z");
 }

@@ -313,3 +313,26 @@ fn a_version_that_was_stored_stays() {
     crd::accept(&mut both, Some(&old), NOW).unwrap();
     assert_eq!(both["status"]["storedVersions"], json!(["v1", "v2"]));
 }
+
+#[test]
+fn every_item_of_a_list_map_has_its_keys() {
+    let list = |item: Value| {
+        json!({
+            "type": "array", "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"], "items": item,
+        })
+    };
+    let named = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
+    let found = crd::accept(&mut definition_with(list(named.clone())), None, NOW).unwrap_err();
+    assert!(
+        found[0]
+            .field
+            .ends_with("properties[spec].items.properties[name].default")
+    );
+    let mut required = named.clone();
+    required["required"] = json!(["name"]);
+    crd::accept(&mut definition_with(list(required)), None, NOW).unwrap();
+    let mut defaulted = named;
+    defaulted["properties"]["name"]["default"] = json!("x");
+    crd::accept(&mut definition_with(list(defaulted)), None, NOW).unwrap();
+}

@@ -194,3 +194,20 @@ fn kinds_are_described_and_can_be_patched() {
         ["dryRun", "fieldManager", "fieldValidation", "force"]
     );
 }
+
+#[test]
+fn the_scale_of_any_kind_has_its_own_columns() {
+    let scale = json!({
+        "kind": "Scale", "apiVersion": "autoscaling/v1",
+        "metadata": { "name": "a", "creationTimestamp": CREATED },
+        "spec": { "replicas": 4 }, "status": { "replicas": 2 },
+    });
+    for kind in [
+        &builtin(&json!({ "kind": "Deployment", "apiVersion": "apps/v1" })),
+        &widgets()[0],
+    ] {
+        let table = one(kind, &scale);
+        assert_eq!(table["rows"][0]["cells"], json!(["a", 4, 2, "5m"]));
+        assert_eq!(table["columnDefinitions"][1]["name"], "Desired");
+    }
+}

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use chrono::{DateTime, FixedOffset, Utc};
 use serde_json::{Map, Value, json};
 
 use super::quantity::canonical_quantity;
@@ -275,6 +276,12 @@ pub(super) fn normalise(schema: &Schema, value: &mut Value) {
             }
         }
         (Shape::IntOrString, value) if schema.type_name() == "Quantity" => spell(value),
+        (Shape::String, Value::String(text)) if schema.format == "date-time" => {
+            let exact = schema.type_name() == "MicroTime";
+            if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+                *text = written_time(time, exact);
+            }
+        }
         _ => {}
     }
 }
@@ -416,6 +423,16 @@ fn zero(schema: &Schema) -> Value {
         Shape::List { .. } => json!([]),
         Shape::Any => Value::Null,
     }
+}
+
+/// Returns a time as Kubernetes writes it: in UTC, to the second or the microsecond.
+fn written_time(time: DateTime<FixedOffset>, exact: bool) -> String {
+    let form = if exact {
+        "%Y-%m-%dT%H:%M:%S%.6fZ"
+    } else {
+        "%Y-%m-%dT%H:%M:%SZ"
+    };
+    time.with_timezone(&Utc).format(form).to_string()
 }
 
 fn spell(value: &mut Value) {

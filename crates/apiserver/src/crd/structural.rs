@@ -253,16 +253,7 @@ fn check_map_keys(node: &Value, path: &Path, found: &mut Vec<FieldError>) {
     match keys {
         Some(keys) if !keys.is_empty() => {
             for (index, key) in keys.iter().enumerate() {
-                let known = key
-                    .as_str()
-                    .is_some_and(|key| items["properties"][key].is_object());
-                if !known {
-                    found.push(invalid(
-                        &place.index(index),
-                        key,
-                        "must be defined as a property of the item type",
-                    ));
-                }
+                check_map_key(items, key, &place.index(index), path, found);
             }
         }
         _ => found.push(required(
@@ -275,6 +266,41 @@ fn check_map_keys(node: &Value, path: &Path, found: &mut Vec<FieldError>) {
             &path.child("items").child("type"),
             &items["type"],
             "must be object if parent array's x-kubernetes-list-type is map",
+        ));
+    }
+}
+
+/// Checks one key of a list map: it is a field that every item has.
+fn check_map_key(
+    items: &Value,
+    key: &Value,
+    place: &Path,
+    path: &Path,
+    found: &mut Vec<FieldError>,
+) {
+    let name = key.as_str().unwrap_or_default();
+    let field = &items["properties"][name];
+    if !field.is_object() {
+        found.push(invalid(
+            place,
+            key,
+            "must be defined as a property of the item type",
+        ));
+        return;
+    }
+    let required_names = items["required"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    if field["default"].is_null() && !required_names.contains(key) {
+        found.push(required(
+            &path
+                .child("items")
+                .child("properties")
+                .key(name)
+                .child("default"),
+            "this property is in x-kubernetes-list-map-keys, so it must have a default or be a \
+             required property",
         ));
     }
 }

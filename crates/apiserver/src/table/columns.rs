@@ -144,6 +144,11 @@ const TABLE: &[(&[&str], &[Line])] = &[
         ("First Seen", "string", 1, "=core.v1.Event.firstTimestamp"),
         ("Count", "string", 1, "=core.v1.Event.count"),
     ]),
+    (&["Scale"], &[
+        ("Desired", "integer", 0, "=autoscaling.v1.ScaleSpec.replicas"),
+        ("Available", "integer", 0, "=autoscaling.v1.ScaleStatus.replicas"),
+        AGE,
+    ]),
     (&["ConfigMap"], &[("Data", "string", 0, "=core.v1.ConfigMap.data"), AGE]),
     (&["Secret"], &[
         ("Type", "string", 0, "=core.v1.Secret.type"),

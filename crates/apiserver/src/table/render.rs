@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::age;
+use super::columns::builtin_columns;
 use super::json_path::JsonPath;
 use super::{others, storage, workloads};
 use crate::kinds::{Column, TypeInfo, describe};
@@ -28,7 +29,13 @@ pub fn render(
     include: Include,
     now: DateTime<Utc>,
 ) -> Value {
-    let columns = columns(kind);
+    // The `scale` subresource of any kind answers with objects of one kind.
+    let scale = items.first().is_some_and(|item| item["kind"] == "Scale");
+    let columns = if scale {
+        with_name(builtin_columns("Scale"))
+    } else {
+        columns(kind)
+    };
     let paths: Vec<Option<JsonPath>> = columns
         .iter()
         .map(|column| JsonPath::parse(&column.json_path).ok())
@@ -36,7 +43,9 @@ pub fn render(
     let rows: Vec<Value> = items
         .iter()
         .map(|item| {
-            let cells = if kind.custom {
+            let cells = if scale {
+                scale_cells(item, now)
+            } else if kind.custom {
                 custom_cells(item, &columns, &paths, now)
             } else {
                 builtin_cells(kind, item, now)
@@ -64,10 +73,23 @@ fn columns(kind: &TypeInfo) -> Vec<Column> {
             json_path: ".metadata.creationTimestamp".to_owned(),
         });
     }
+    with_name(columns)
+}
+
+fn with_name(mut columns: Vec<Column>) -> Vec<Column> {
     if !columns.iter().any(|column| column.format == "name") {
         columns.insert(0, name_column(0));
     }
     columns
+}
+
+fn scale_cells(item: &Value, now: DateTime<Utc>) -> Vec<Value> {
+    vec![
+        name(item),
+        Value::from(count(&item["spec"]["replicas"])),
+        Value::from(count(&item["status"]["replicas"])),
+        age_of(item, now),
+    ]
 }
 
 pub(super) fn name_column(priority: i32) -> Column {
