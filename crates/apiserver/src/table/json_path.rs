@@ -13,6 +13,9 @@ const PATH_BYTES_MAX: usize = 4096;
 /// How deep `..` looks.
 const DEPTH_MAX: usize = 64;
 
+/// How many results one step may give; `..a..a` finds the same things by many ways.
+const RESULTS_MAX: usize = 10_000;
+
 /// A path into an object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JsonPath(Vec<Step>);
@@ -76,7 +79,8 @@ impl JsonPath {
     pub fn find<'a>(&self, root: &'a Value) -> Vec<&'a Value> {
         let mut found = vec![root];
         for step in &self.0 {
-            found = found.into_iter().flat_map(|it| step.apply(it)).collect();
+            let next = found.into_iter().flat_map(|it| step.apply(it));
+            found = next.take(RESULTS_MAX).collect();
         }
         found
     }
@@ -359,6 +363,21 @@ mod tests {
             let found: Vec<Value> = path.find(&object).into_iter().cloned().collect();
             assert_eq!(Value::Array(found), want, "{text}");
         }
+    }
+
+    #[test]
+    fn paths_that_find_the_same_by_many_ways_are_bounded() {
+        let mut object = json!({});
+        for _ in 0..60 {
+            object = json!({ "a": object });
+        }
+        let path = JsonPath::parse(&"..a".repeat(20)).unwrap();
+        assert_eq!(path.find(&object).len(), RESULTS_MAX);
+        let mut deep = json!({ "b": 1 });
+        for _ in 0..100 {
+            deep = json!({ "a": deep });
+        }
+        assert!(JsonPath::parse("..b").unwrap().find(&deep).is_empty());
     }
 
     #[test]
