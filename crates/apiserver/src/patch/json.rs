@@ -70,7 +70,7 @@ impl Run {
                 self.add(path, moved)
             }
             "copy" => {
-                let copied = self.get(text("from")?)?.clone();
+                let copied = self.get(text("from")?)?;
                 self.copied_bytes += copied.to_string().len();
                 if self.copied_bytes > COPIED_MAX_BYTES {
                     return None;
@@ -80,23 +80,25 @@ impl Run {
             "test" => {
                 let wanted = operation.get("value").unwrap_or(&Value::Null);
                 let found = match path {
-                    "" => Some(&self.document),
-                    path => self.get(path),
+                    "" => self.document.clone(),
+                    path => self.get(path)?,
                 };
-                (found.unwrap_or(&Value::Null) == wanted).then_some(())
+                (found == *wanted).then_some(())
             }
             _ => None,
         }
     }
 
-    fn get(&self, path: &str) -> Option<&Value> {
+    /// Returns a copy of what is at a path; as in Kubernetes, a key that is not there holds null.
+    fn get(&self, path: &str) -> Option<Value> {
         let (parents, last) = split(path)?;
-        child(
-            parents
-                .iter()
-                .try_fold(&self.document, |v, key| child(v, key))?,
-            &last,
-        )
+        let parent = parents
+            .iter()
+            .try_fold(&self.document, |value, key| child(value, key))?;
+        match parent {
+            Value::Object(map) => Some(map.get(&last).cloned().unwrap_or_default()),
+            other => child(other, &last).cloned(),
+        }
     }
 
     fn parent(&mut self, parents: &[String]) -> Option<&mut Value> {
@@ -147,7 +149,8 @@ impl Run {
         }
         let (parents, last) = split(path)?;
         let place = match self.parent(&parents)? {
-            Value::Object(map) => map.get_mut(&last)?,
+            // As in Kubernetes, replacing a key that is not there adds it.
+            Value::Object(map) => map.entry(last).or_insert(Value::Null),
             Value::Array(items) => {
                 let at = index(&last, items.len())?;
                 items.get_mut(at)?

@@ -54,10 +54,9 @@ impl ListPatch<'_> {
         }
         let mut asked = order.iter();
         for item in patch.iter().filter(|item| item.get(DIRECTIVE).is_none()) {
-            let id = self.id(item)?;
             let mut found = false;
             for next in asked.by_ref() {
-                if self.id(next)? == id {
+                if self.id(item)? == self.id(next)? {
                     found = true;
                     break;
                 }
@@ -190,7 +189,7 @@ pub(super) fn reorder(
 }
 
 /// Returns whether the items are objects; fails where kinds are mixed or lists are in lists.
-fn holds_maps(original: &[Value], patch: &[Value]) -> Result<bool, ApiError> {
+pub(super) fn holds_maps(original: &[Value], patch: &[Value]) -> Result<bool, ApiError> {
     let mut kinds = original.iter().chain(patch).map(kind);
     let Some(first) = kinds.next() else {
         let message = "no elements in any of the given slices";

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::fields::show_plain;
 use crate::schema::{Schema, Shape};
 
-use super::lists::{ListPatch, merge_lists, reorder};
+use super::lists::{ListPatch, holds_maps, merge_lists, reorder};
 use super::{bad_request, json_kind};
 
 pub(super) const DIRECTIVE: &str = "$patch";
@@ -154,14 +154,19 @@ fn set_orders(
             list.check_order(new, &order)?;
         }
         let has_new = new.is_some();
-        let merged = match (old.clone(), new) {
+        let kinds = (
+            old.clone().unwrap_or_default(),
+            new.clone().unwrap_or_default(),
+        );
+        let merged = match (old, new) {
             (None, None) => continue,
             (Some(old), None) => old,
             (None, Some(new)) => new.into_iter().filter_map(without_directives).collect(),
             (Some(old), Some(new)) if has_strategy(field, "merge") => merge_lists(old, new, &list)?,
             (Some(_), Some(new)) => new,
         };
-        let ordered = reorder(merged, &order, &old.unwrap_or_default(), &list)?;
+        holds_maps(&kinds.0, &kinds.1)?;
+        let ordered = reorder(merged, &order, &kinds.0, &list)?;
         original.insert(key.clone(), Value::Array(ordered));
         if has_new {
             patch.remove(&key);
