@@ -2,6 +2,7 @@
 //!
 //! Everything that answers a request or works in the background holds one of these, shared.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::{DateTime, Utc};
@@ -35,7 +36,8 @@ pub(crate) struct Api {
     signer: Signer,
     builtin: Vec<Arc<TypeInfo>>,
     served: RwLock<Arc<Served>>,
-    reloading: std::sync::Mutex<()>,
+    /// What the stored definitions compiled to, by name; kept while uid and generation stay.
+    compiled: std::sync::Mutex<HashMap<String, Compiled>>,
     /// Held from the choice of a Service's address until it is stored.
     pub(crate) allocating: tokio::sync::Mutex<()>,
 }
@@ -60,7 +62,7 @@ impl Api {
             signer,
             builtin,
             served: RwLock::default(),
-            reloading: std::sync::Mutex::default(),
+            compiled: std::sync::Mutex::default(),
             allocating: tokio::sync::Mutex::default(),
         };
         api.reload();
@@ -79,10 +81,8 @@ impl Api {
     ///
     /// A definition that no longer compiles is logged and not served. Watches of what is gone end.
     pub(crate) fn reload(&self) {
-        let _one_at_a_time = self
-            .reloading
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = HashMap::new();
         let mut rows = self.builtin.clone();
         for entry in self.store.list(DEFINITIONS, &Scope::default()).entries {
             let mut definition = entry.value();
@@ -91,16 +91,19 @@ impl Api {
             }
             definition["apiVersion"] = "apiextensions.k8s.io/v1".into();
             definition["kind"] = "CustomResourceDefinition".into();
-            match crd::compile(&definition) {
-                Ok(compiled) => rows.extend(compiled.into_iter().map(Arc::new)),
-                Err(errors) => {
-                    let first = errors
-                        .first()
-                        .map(|e| format!("{}: {}", e.field, e.message));
-                    tracing::warn!(name = %entry.path, ?first, "A stored definition does not compile.");
-                }
-            }
+            let meta = &definition["metadata"];
+            let stamp = (meta["uid"].clone(), meta["generation"].clone());
+            let found = compiled
+                .remove(&*entry.path)
+                .filter(|(old, _)| *old == stamp)
+                .map(|(_, rows)| rows);
+            let Some(new) = found.or_else(|| compile(&entry.path, &definition)) else {
+                continue;
+            };
+            rows.extend(new.iter().cloned());
+            kept.insert(entry.path.to_string(), (stamp, new));
         }
+        *compiled = kept;
         let next = Arc::new(Served::new(rows));
         let before = {
             let mut served = self.served.write().unwrap_or_else(PoisonError::into_inner);
@@ -176,6 +179,22 @@ impl Api {
             path: name.to_owned(),
         };
         self.store.get(&key).map(|entry| entry.value())
+    }
+}
+
+/// A definition's uid and generation, and its rows.
+type Compiled = ((Value, Value), Vec<Arc<TypeInfo>>);
+
+fn compile(name: &str, definition: &Value) -> Option<Vec<Arc<TypeInfo>>> {
+    match crd::compile(definition) {
+        Ok(rows) => Some(rows.into_iter().map(Arc::new).collect()),
+        Err(errors) => {
+            let first = errors
+                .first()
+                .map(|e| format!("{}: {}", e.field, e.message));
+            tracing::warn!(%name, ?first, "A stored definition does not compile.");
+            None
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Objects are stored without `apiVersion` and `kind`, so a version is a matter of reading. Pure.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -69,9 +70,9 @@ pub(crate) fn stored(kind: &TypeInfo, mut value: Value) -> Value {
 }
 
 /// Returns the JSON text of an object as it is served, `apiVersion` and `kind` included.
-pub(crate) fn text(kind: &TypeInfo, entry: &Entry) -> Bytes {
+pub(crate) fn text(kind: &Arc<TypeInfo>, entry: &Entry) -> Bytes {
     if !is_verbatim(kind) {
-        return to_bytes(&served(kind, entry));
+        return completed_text(kind, entry);
     }
     let head = format!(
         "{{\"kind\":\"{}\",\"apiVersion\":\"{}\"",
@@ -83,13 +84,26 @@ pub(crate) fn text(kind: &TypeInfo, entry: &Entry) -> Bytes {
     Bytes::from([head.as_bytes(), comma.as_bytes(), rest].concat())
 }
 
+/// Returns the text of an object that is completed on reading; made once for each row.
+fn completed_text(kind: &Arc<TypeInfo>, entry: &Entry) -> Bytes {
+    let mine =
+        |row: &Arc<dyn Any + Send + Sync>| std::ptr::addr_eq(Arc::as_ptr(row), Arc::as_ptr(kind));
+    if let Some((_, text)) = entry.shown.get().filter(|(row, _)| mine(row)) {
+        return text.clone();
+    }
+    let text = to_bytes(&served(kind, entry));
+    // The first row that shows the object keeps its place; another version is made each time.
+    let _ = entry.shown.set((kind.clone(), text.clone()));
+    text
+}
+
 /// Returns the JSON text of an object as an item of a list: built-in ones leave out their kind.
-pub(crate) fn item_text(kind: &TypeInfo, entry: &Entry) -> Bytes {
+pub(crate) fn item_text(kind: &Arc<TypeInfo>, entry: &Entry) -> Bytes {
     if is_verbatim(kind) {
         return entry.body.clone();
     }
     if kind.custom {
-        return to_bytes(&served(kind, entry));
+        return completed_text(kind, entry);
     }
     let mut value = served(kind, entry);
     if let Some(map) = value.as_object_mut() {

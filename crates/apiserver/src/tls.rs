@@ -146,14 +146,14 @@ async fn authenticated(
     let token = value
         .and_then(|v| v.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    match token {
-        Some((_, token)) if credentials.is_administrator(token.trim()) => {
-            rest::answer(api, Identity::administrator(), request).await
-        }
-        Some((_, token)) => match api.token_identity(token.trim()) {
-            Some(identity) => rest::answer(api, identity, request).await,
-            None => rest::unauthorized(&api),
-        },
-        None => rest::unauthorized(&api),
+    let token = token.map(|(_, token)| token.trim());
+    let identity = match token {
+        Some(token) if credentials.is_administrator(token) => Some(Identity::administrator()),
+        Some(token) => api.token_identity(token),
+        None => None,
+    };
+    match identity {
+        Some(identity) => rest::answer(api, identity, request).await,
+        None => rest::unauthorized(&api, request.into_body()).await,
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum Offers {
     Objects,
     /// `/api` and `/apis`.
     Discovery,
+    /// One shape only.
+    Plain,
 }
 
 /// Returns the first representation of the header that there is; 406 when there is none.

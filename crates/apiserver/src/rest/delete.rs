@@ -155,6 +155,14 @@ fn options(call: &Call, bytes: &Bytes) -> Result<DeleteOptions, ApiError> {
         .get("orphanDependents")
         .and_then(Value::as_bool)
         .or(call.query.flag("orphanDependents"));
+    if let (Some(policy), Some(_)) = (&policy, orphan) {
+        let why = "orphanDependents and deletionPropagation cannot be both set";
+        errors.push(FieldError {
+            field: "propagationPolicy".to_owned(),
+            reason: "FieldValueInvalid",
+            message: format!("Invalid value: {policy:?}: {why}"),
+        });
+    }
     options.propagation = match (policy.as_deref(), orphan) {
         (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
         (Some("Foreground"), _) => Some(Propagation::Foreground),

@@ -35,7 +35,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures::FutureExt;
 use http::{Method, Request, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::error::ApiError;
@@ -79,7 +79,9 @@ pub(crate) async fn answer(
 }
 
 /// Returns the answer to a request without a known identity.
-pub(crate) fn unauthorized(api: &Api) -> Response<Body> {
+pub(crate) async fn unauthorized(api: &Api, body: Body) -> Response<Body> {
+    // Read as in `dispatch`; what it holds does not matter.
+    let _ = body::read(body).await;
     Answer::refusal(&ApiError::new(401, "Unauthorized", "Unauthorized")).respond(api)
 }
 
@@ -89,11 +91,13 @@ async fn dispatch(
     request: Request<Body>,
 ) -> Result<Answer, ApiError> {
     let (parts, body) = request.into_parts();
+    // A body that is not read ends the connection, and the client's next request with it.
+    let bytes = body::read(body).await?;
     let identity = access::acting(api, identity, &parts.headers)?;
     let call = Call::new(&parts, identity);
     let route = route(parts.uri.path());
     if let Route::Resource(target) = &route {
-        return resource(api, target, &call, body).await;
+        return resource(api, target, &call, &bytes).await;
     }
     if !matches!(call.method, Method::GET | Method::HEAD) {
         return Err(refuse::method());
@@ -106,18 +110,56 @@ async fn dispatch(
         Route::Group(group) => Ok(discovery::group(api, &group)),
         Route::GroupVersion(group, version) => discovery::group_version(api, &group, &version),
         Route::OpenApiIndex => Ok(Answer::json(200, &openapi::index(api.served().rows()))),
+        Route::OpenApiV2 => {
+            accept::accept(&call.accept, accept::Offers::Plain)?;
+            Ok(Answer::json(200, &openapi_v2(api)))
+        }
         Route::OpenApi(group, version) => openapi_document(api, &group, &version),
         Route::Resource(_) | Route::Unknown => Ok(Answer::text(404, NOT_FOUND)),
     }
 }
 
-fn version() -> serde_json::Value {
+fn version() -> Value {
     json!({
         "major": "1", "minor": "37", "emulationMajor": "1", "emulationMinor": "37",
         "gitVersion": VERSION, "gitCommit": "", "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc",
         "platform": format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
     })
+}
+
+/// Returns the definitions of all groups and versions in the older form, without paths.
+fn openapi_v2(api: &Api) -> Value {
+    let served = api.served();
+    let mut definitions = serde_json::Map::new();
+    for group in served.groups() {
+        for (version, _) in &group.versions {
+            let mut document = openapi::document(&group.name, version, served.rows());
+            let schemas = document.pointer_mut("/components/schemas").map(Value::take);
+            if let Some(Value::Object(mut schemas)) = schemas {
+                schemas.values_mut().for_each(older_references);
+                definitions.extend(schemas);
+            }
+        }
+    }
+    json!({
+        "swagger": "2.0", "info": { "title": "Kubernetes", "version": VERSION }, "paths": {},
+        "definitions": definitions,
+    })
+}
+
+/// Turns references within a v3 document into those of a v2 document.
+fn older_references(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(Value::String(reference)) = map.get_mut("$ref") {
+                *reference = reference.replace("#/components/schemas/", "#/definitions/");
+            }
+            map.values_mut().for_each(older_references);
+        }
+        Value::Array(items) => items.iter_mut().for_each(older_references),
+        _ => {}
+    }
 }
 
 fn openapi_document(api: &Api, group: &str, version: &str) -> Result<Answer, ApiError> {
@@ -139,7 +181,7 @@ async fn resource(
     api: &Arc<Api>,
     target: &Target,
     call: &Call,
-    body: Body,
+    bytes: &Bytes,
 ) -> Result<Answer, ApiError> {
     let served = api.served();
     let Some(kind) = served
@@ -163,21 +205,17 @@ async fn resource(
     if !reviews::is_review(&kind) {
         access::check(api, &call.identity, &access::wanted(&kind, target, call))?;
     }
-    let bytes = match call.method {
-        Method::POST | Method::PUT | Method::PATCH | Method::DELETE => body::read(body).await?,
-        _ => Bytes::new(),
-    };
     if reviews::is_review(&kind) {
         return match (call.method.as_str(), target.name.is_empty()) {
-            ("POST", true) => reviews::post(api, &kind, target, call, &bytes),
+            ("POST", true) => reviews::post(api, &kind, target, call, bytes),
             _ => Err(refuse::method()),
         };
     }
     let warning = kind.deprecation_warning.clone();
     let answer = if target.subresource.is_empty() {
-        whole(api, &kind, target, call, &bytes).await
+        whole(api, &kind, target, call, bytes).await
     } else {
-        part(api, &kind, target, call, &bytes).await
+        part(api, &kind, target, call, bytes).await
     }?;
     Ok(answer.warn(warning.into_iter().collect()))
 }

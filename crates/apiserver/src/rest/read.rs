@@ -327,7 +327,7 @@ fn list_text(kind: &TypeInfo, meta: &Value, items: &[Bytes]) -> Vec<u8> {
 }
 
 /// Returns the JSON of a list of values, as a deleted collection is answered.
-pub(crate) fn list_of(kind: &TypeInfo, revision: u64, entries: &[Arc<Entry>]) -> Answer {
+pub(crate) fn list_of(kind: &Arc<TypeInfo>, revision: u64, entries: &[Arc<Entry>]) -> Answer {
     let mut meta = json!({ "resourceVersion": revision.to_string() });
     if kind.custom {
         meta["continue"] = "".into();

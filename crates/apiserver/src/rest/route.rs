@@ -17,6 +17,8 @@ pub(crate) enum Route {
     Group(String),
     /// `/api/v1` or `/apis/{group}/{version}`.
     GroupVersion(String, String),
+    /// `/openapi/v2`.
+    OpenApiV2,
     /// `/openapi/v3`.
     OpenApiIndex,
     /// `/openapi/v3/api/v1` or `/openapi/v3/apis/{group}/{version}`.
@@ -56,6 +58,7 @@ pub(crate) fn route(path: &str) -> Route {
         ["apis", group] => Route::Group(own(group)),
         ["api", version] => Route::GroupVersion(String::new(), own(version)),
         ["apis", group, version] => Route::GroupVersion(own(group), own(version)),
+        ["openapi", "v2"] => Route::OpenApiV2,
         ["openapi", "v3"] => Route::OpenApiIndex,
         ["openapi", "v3", "api", version] => Route::OpenApi(String::new(), own(version)),
         ["openapi", "v3", "apis", group, version] => Route::OpenApi(own(group), own(version)),

@@ -127,6 +127,12 @@ fn wanted(
     };
     let owners = now.pointer("/metadata/managedFields").cloned();
     set_owners(&mut wanted, owners);
+    if let Some(spec) = wanted.get_mut("spec").and_then(Value::as_object_mut)
+        && spec.get("replicas").is_some_and(|n| *n == 0)
+    {
+        // A Scale does not carry zero replicas, so nobody owns them.
+        spec.remove("replicas");
+    }
     apply::track_update(&update, &mut wanted);
     Ok(wanted)
 }

@@ -341,6 +341,11 @@ async fn patch_once(
         Patch::Apply(_) => unreachable!("because applies take another way"),
     };
     let patched = new.clone();
+    if !kind.custom
+        && let Err(why) = builtin::decode(kind, &new)
+    {
+        return Err(bad_patch(patch, &patched, &why));
+    }
     let unknown = schema::prune(&kind.schema, &mut new);
     let faults: Vec<String> = unknown
         .iter()
@@ -348,7 +353,8 @@ async fn patch_once(
         .collect();
     match validation {
         FieldValidation::Strict if !faults.is_empty() => {
-            return Err(strict_patch(patch, &patched, &faults));
+            let why = format!("strict decoding error: {}", faults.join(", "));
+            return Err(bad_patch(patch, &patched, &why));
         }
         FieldValidation::Warn => {
             for fault in faults {
@@ -362,8 +368,8 @@ async fn patch_once(
     write::update(api, writing, &entry, &live, new).await
 }
 
-/// Returns the refusal of a patch that strictly must not bring unknown fields.
-fn strict_patch(patch: &Patch, patched: &Value, faults: &[String]) -> ApiError {
+/// Returns the refusal of a patch whose result the kind cannot hold.
+fn bad_patch(patch: &Patch, patched: &Value, why: &str) -> ApiError {
     let shown = match patch {
         Patch::Strategic(patch) => go_text(patch),
         _ => patched.to_string(),
@@ -371,11 +377,7 @@ fn strict_patch(patch: &Patch, patched: &Value, faults: &[String]) -> ApiError {
     let error = FieldError {
         field: "patch".to_owned(),
         reason: "FieldValueInvalid",
-        message: format!(
-            "Invalid value: {}: strict decoding error: {}",
-            quote(&shown),
-            faults.join(", ")
-        ),
+        message: format!("Invalid value: {}: {why}", quote(&shown)),
     };
     refuse::invalid_as("", "", "", &[error])
 }

@@ -11,8 +11,9 @@ mod redb;
 mod sequencer;
 mod state;
 
+use std::any::Any;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -61,6 +62,8 @@ pub struct Entry {
     pub body: Bytes,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
+    /// The text in which a reader last showed it, and for what; the store does not look at it.
+    pub shown: OnceLock<(Arc<dyn Any + Send + Sync>, Bytes)>,
 }
 
 /// One change that happened.
@@ -143,6 +146,7 @@ impl Entry {
             revision,
             body: body.into(),
             labels: labels_of(&object),
+            shown: OnceLock::new(),
         }
     }
 
@@ -163,6 +167,7 @@ impl Entry {
             revision,
             body,
             labels,
+            shown: OnceLock::new(),
         })
     }
 
