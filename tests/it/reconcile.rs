@@ -1,15 +1,16 @@
 //! The driver on the embedded API: what it writes, what it leaves alone, and that one object's
-//! trouble is not another's.
+//! trouble is not another's. `controllers` has the tests of each kind.
+
+mod controllers;
+mod stage;
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use apiserver::{Identity, Options, Server};
+use apiserver::Server;
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Event, Namespace};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::api::core::v1::Event;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::wait::{await_condition, conditions};
@@ -25,8 +26,7 @@ use towpath::reconcile::{
     Store, Timestamp, Wake,
 };
 
-/// The longest that a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(10);
+use stage::{NAMESPACE, cluster, from, lines, says, within};
 
 /// Does what an object's image says: `ready`, `fail`, `stall`, `panic` or `slow`.
 #[derive(Clone, Default)]
@@ -107,26 +107,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        let server = Server::open(Options::default())
-            .await
-            .expect("the API opens");
-        let client = Client::new(server.service(Identity::administrator()), "apps");
-        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
-        for definition in towpath::api::crds() {
-            let name = definition.name_any();
-            let created = definitions
-                .create(&PostParams::default(), &definition)
-                .await;
-            created.expect("the definition is taken");
-            let established = conditions::is_crd_established();
-            within(await_condition(definitions.clone(), &name, established))
-                .await
-                .expect("the definition is served");
-        }
-        let namespace: Namespace = from(json!({"metadata": {"name": "apps"}}));
-        let namespaces: Api<Namespace> = Api::all(client.clone());
-        let created = namespaces.create(&PostParams::default(), &namespace).await;
-        created.expect("the namespace is taken");
+        let (server, client) = cluster().await;
         let controller = Obedient::default();
         let shutdown = CancellationToken::new();
         let mut driver = Driver::new(client.clone(), Clock::system(), Jitter::new(1));
@@ -137,7 +118,7 @@ impl World {
         );
         Self {
             _server: server,
-            objects: Api::namespaced(client.clone(), "apps"),
+            objects: Api::namespaced(client.clone(), NAMESPACE),
             client,
             controller,
             driver: tokio::spawn(driver.run(shutdown.clone())),
@@ -182,29 +163,6 @@ impl World {
     }
 }
 
-fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).expect("because it is written out in this file")
-}
-
-async fn within<T>(future: impl Future<Output = T>) -> T {
-    let done = tokio::time::timeout(PATIENCE, future).await;
-    done.expect("it comes within the longest wait")
-}
-
-/// Returns `type=status reason: message` of each condition.
-fn conditions_of(object: &ImageRepository) -> Vec<String> {
-    let status = object.status.clone().unwrap_or_default();
-    let lines = status
-        .conditions
-        .iter()
-        .map(|c| format!("{}={:?} {}: {}", c.type_, c.status, c.reason, c.message));
-    lines.collect()
-}
-
-fn says(object: &ImageRepository, text: &str) -> bool {
-    conditions_of(object).iter().any(|line| line.contains(text))
-}
-
 #[tokio::test]
 async fn a_new_object_gets_its_finalizer_and_its_status_in_one_pass() {
     let world = World::new().await;
@@ -213,10 +171,7 @@ async fn a_new_object_gets_its_finalizer_and_its_status_in_one_pass() {
         .until("a", |object| says(object, "told to be ready"))
         .await;
     assert_eq!(object.finalizers(), [FINALIZER]);
-    assert_eq!(
-        conditions_of(&object),
-        ["Ready=True Succeeded: told to be ready"]
-    );
+    assert_eq!(lines(&object), ["Ready=True Succeeded: told to be ready"]);
     let status = object.status.as_ref().expect("because it is ready");
     assert_eq!(status.observed_generation, Some(1));
     assert_eq!(object.metadata.generation, Some(1));
@@ -246,7 +201,7 @@ async fn a_request_is_answered_and_conditions_stand_still() {
     };
     let after = world.until("a", handled).await;
     assert_eq!(world.controller.n_passes.load(Ordering::SeqCst), 2);
-    assert_eq!(conditions_of(&before), conditions_of(&after));
+    assert_eq!(lines(&before), lines(&after));
     world.patch("a", json!({"spec": {"interval": "2h"}})).await;
     let observed = |object: &ImageRepository| {
         object.status.as_ref().and_then(|s| s.observed_generation) == Some(2)
@@ -264,7 +219,7 @@ async fn a_panic_is_its_own_objects_failure_only() {
     world.create("good", "ready").await;
     let bad = world.until("bad", |object| says(object, "panicked")).await;
     assert_eq!(
-        conditions_of(&bad),
+        lines(&bad),
         [
             "Reconciling=True ProgressingWithRetry: processing object: new generation -1 -> 1",
             "Ready=False Failed: reconciliation panicked: told to panic"
@@ -284,13 +239,13 @@ async fn a_stall_is_told_and_ends_with_the_next_generation() {
         .until("a", |object| says(object, "told to stall"))
         .await;
     assert_eq!(
-        conditions_of(&object),
+        lines(&object),
         [
             "Stalled=True ImageURLInvalid: told to stall",
             "Ready=False ImageURLInvalid: told to stall"
         ]
     );
-    let events: Api<Event> = Api::namespaced(world.client.clone(), "apps");
+    let events: Api<Event> = Api::namespaced(world.client.clone(), NAMESPACE);
     let mut events = pin!(watcher(events, watcher::Config::default()).applied_objects());
     let event = within(events.next()).await.expect("the watch goes on");
     let event = event.expect("the watch is taken");
@@ -306,7 +261,7 @@ async fn a_stall_is_told_and_ends_with_the_next_generation() {
     let object = world
         .until("a", |object| says(object, "told to be ready"))
         .await;
-    assert_eq!(conditions_of(&object).len(), 1);
+    assert_eq!(lines(&object).len(), 1);
     world.end().await;
 }
 
@@ -327,10 +282,7 @@ async fn a_suspended_object_is_left_alone_but_its_request_is_answered() {
         status.and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some("then")
     };
     let object = world.until("a", handled).await;
-    assert_eq!(
-        conditions_of(&object),
-        ["Ready=True Succeeded: told to be ready"]
-    );
+    assert_eq!(lines(&object), ["Ready=True Succeeded: told to be ready"]);
     assert_eq!(world.controller.n_passes.load(Ordering::SeqCst), 1);
     world.end().await;
 }
@@ -359,7 +311,7 @@ async fn a_long_pass_shows_its_step_and_the_end_waits_for_it() {
     world.create("a", "slow").await;
     let object = world.until("a", |object| says(object, "being slow")).await;
     assert_eq!(
-        conditions_of(&object),
+        lines(&object),
         [
             "Reconciling=True Progressing: being slow",
             "Ready=Unknown Progressing: being slow"
@@ -370,8 +322,5 @@ async fn a_long_pass_shows_its_step_and_the_end_waits_for_it() {
     let objects = world.objects.clone();
     world.end().await;
     let object = objects.get("a").await.expect("it is there");
-    assert_eq!(
-        conditions_of(&object),
-        ["Ready=True Succeeded: slow and ready"]
-    );
+    assert_eq!(lines(&object), ["Ready=True Succeeded: slow and ready"]);
 }

@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::Kustomizations;
 use super::done::{Done, Failure};
@@ -22,7 +21,7 @@ use crate::apply::{
     WaitOptions,
 };
 use crate::kustomize::{Build, Variables};
-use crate::reconcile::Progress;
+use crate::reconcile::{Key, Progress};
 use crate::{apply, kustomize};
 
 /// The longest wait for the end of deleted objects.
@@ -63,7 +62,7 @@ impl Kustomizations {
         progress.step(format!(
             "Running health checks for revision {revision} with a timeout of {timeout}"
         ));
-        self.check_health(object, done).await
+        self.check_health(object, done, progress).await
     }
 
     async fn build(&self, object: &Arc<Kustomization>, done: &mut Done) -> Result<Build, Failure> {
@@ -191,7 +190,12 @@ impl Kustomizations {
         })
     }
 
-    async fn check_health(&self, object: &Kustomization, done: &mut Done) -> Result<(), Failure> {
+    async fn check_health(
+        &self,
+        object: &Kustomization,
+        done: &mut Done,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
         let targets =
             targets(object, &done.changes).map_err(Failure::with(reasons::HEALTH_CHECK_FAILED))?;
         if targets.is_empty() {
@@ -202,10 +206,14 @@ impl Kustomizations {
             timeout: done.plan.timing.timeout,
             fail_fast: true,
         };
-        let waited = apply::wait(&self.cluster, targets, options, &CancellationToken::new()).await;
+        let waited = apply::wait(&self.cluster, targets, options, progress.superseded()).await;
         let took = began.elapsed();
         done.health = Some(took);
         waited.map_err(|error| {
+            if matches!(error, apply::Error::Cancelled) {
+                let message = format!("New reconciliation triggered for '{}'", Key::of(object));
+                return Failure::new(reasons::HEALTH_CHECK_CANCELED, message);
+            }
             let took = super::done::rounded(took);
             let message = format!("health check failed after {took}: {error}");
             Failure::new(reasons::HEALTH_CHECK_FAILED, message)

@@ -84,6 +84,12 @@ pub(super) fn report(
 ) -> Report<KustomizationStatus> {
     let revision = &done.plan.artifact.revision;
     let outcome = match &done.failure {
+        // Not a failure: the news that ended the wait have their pass at once.
+        Some(failure) if failure.reason == reasons::HEALTH_CHECK_CANCELED => Outcome::Waiting {
+            reason: failure.reason,
+            message: failure.message.clone(),
+            retry: Duration::ZERO,
+        },
         Some(failure) => failed(failure.reason, failure.message.clone(), done.plan.timing),
         None => Outcome::Ready {
             reason: reasons::RECONCILIATION_SUCCEEDED,
@@ -123,8 +129,11 @@ fn record(status: &mut KustomizationStatus, done: &Done, now: Timestamp) {
         status.last_applied_revision = Some(revision.clone());
         status.last_applied_origin_revision = origin.cloned();
     }
-    if let Some(digest) = &done.digest {
-        let failure = done.failure.as_ref();
+    let failure = done.failure.as_ref();
+    let is_canceled = failure.is_some_and(|f| f.reason == reasons::HEALTH_CHECK_CANCELED);
+    if let Some(digest) = &done.digest
+        && !is_canceled
+    {
         let word = failure.map_or(reasons::RECONCILIATION_SUCCEEDED, |failure| failure.reason);
         let mut metadata = BTreeMap::from([("revision".to_owned(), revision.clone())]);
         if let Some(origin) = origin {
