@@ -264,12 +264,7 @@ fn differences(case: &Case) -> Vec<String> {
     }
     for problem in case.problem_files.as_array().into_iter().flatten() {
         let told = |file: &&update::FileReport| Some(file.path.as_str()) == problem.as_str();
-        if !report
-            .files
-            .iter()
-            .find(told)
-            .is_some_and(|file| !file.problems.is_empty())
-        {
+        if (report.files.iter().find(told)).is_none_or(|file| file.problems.is_empty()) {
             differences.push(format!("{problem} is not told as a problem"));
         }
     }

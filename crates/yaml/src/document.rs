@@ -148,8 +148,7 @@ fn chunks(text: &str) -> Vec<Chunk> {
         has_directive: false,
     };
     let mut has_content = false;
-    let mut n_lines = 0;
-    for line in text[start..].split_inclusive('\n') {
+    for (n_lines, line) in (0..).zip(text[start..].split_inclusive('\n')) {
         let rest = line.strip_prefix("---");
         if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
             if has_content || !chunk.has_directive {
@@ -167,7 +166,6 @@ fn chunks(text: &str) -> Vec<Chunk> {
             has_content = true;
         }
         chunk.span.end += line.len();
-        n_lines += 1;
     }
     chunks.push(chunk);
     chunks.retain(|chunk| !chunk.span.is_empty());
