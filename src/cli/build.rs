@@ -22,7 +22,7 @@ pub(super) struct Arguments {
     #[arg(long, value_enum, default_value = "LoadRestrictionsRootOnly")]
     load_restrictor: Restrictor,
     /// The order of the objects, where the kustomization file has no sortOptions.
-    #[arg(long, value_enum, default_value = "none")]
+    #[arg(long, value_enum, default_value = "legacy")]
     reorder: Reorder,
 }
 

@@ -10,7 +10,6 @@ mod faults;
 mod git;
 mod image_cases;
 mod kubectl;
-mod kustomize_cases;
 mod reconcile;
 mod registry;
 mod river;

@@ -222,7 +222,10 @@ fn engines_know_nothing_of_the_world() {
 #[test]
 fn crates_know_nothing_of_the_product() {
     let own = ["flux", "towpath"];
-    let named = sources("crates").into_iter().filter(|(_, text)| {
+    let crates = sources("crates")
+        .into_iter()
+        .filter(|(file, _)| file.contains("/src/"));
+    let named = crates.filter(|(_, text)| {
         let text = without_tests(text).to_lowercase();
         own.iter().any(|word| text.contains(word))
     });

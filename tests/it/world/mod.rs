@@ -2,5 +2,4 @@
 //! made to fail. One file for each part of the world.
 
 pub mod git;
-pub mod kubernetes;
 pub mod registry;

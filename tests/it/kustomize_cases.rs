@@ -1,1 +1,0 @@
-//! To come: kustomize_cases.
