@@ -28,6 +28,8 @@ pub(crate) struct Answer {
 
 /// The content type of JSON.
 pub(crate) const JSON: &str = "application/json";
+/// The content type of YAML.
+pub(crate) const YAML: &str = "application/yaml";
 /// The content type of plain text.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -62,6 +64,26 @@ impl Answer {
             .and_then(Value::as_u64)
             .filter(|s| *s > 0);
         answer
+    }
+
+    /// Returns the answer as YAML, if it is whole JSON.
+    pub(crate) async fn into_yaml(mut self) -> Self {
+        if self.content_type != JSON {
+            return self;
+        }
+        let body = std::mem::take(&mut self.body);
+        // The body is made of bytes at hand, so reading it does not fail.
+        let bytes = axum::body::to_bytes(body, usize::MAX)
+            .await
+            .unwrap_or_default();
+        match serde_json::from_slice::<Value>(&bytes) {
+            Ok(value) => {
+                self.content_type = YAML;
+                self.body = Body::from(yaml::to_yaml(&value));
+            }
+            Err(_) => self.body = Body::from(bytes),
+        }
+        self
     }
 
     /// Adds warnings.

@@ -217,7 +217,15 @@ async fn resource(
     } else {
         part(api, &kind, target, call, bytes).await
     }?;
-    Ok(answer.warn(warning.into_iter().collect()))
+    let answer = answer.warn(warning.into_iter().collect());
+    let streams = call.query.flag("watch") == Some(true) || target.watch;
+    let wants_yaml = accept::accept(&call.accept, accept::Offers::Objects)
+        .is_ok_and(|wanted| wanted.format == accept::Format::Yaml);
+    Ok(if wants_yaml && !streams {
+        answer.into_yaml().await
+    } else {
+        answer
+    })
 }
 
 /// Answers a request to a collection or an object.

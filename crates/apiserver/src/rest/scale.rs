@@ -5,7 +5,8 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::answer::Answer;
+use super::accept::{Offers, accept};
+use super::answer::{self, Answer};
 use super::call::Call;
 use super::query::FieldValidation;
 use super::route::Target;
@@ -57,7 +58,9 @@ pub(crate) async fn answer(
         let live = objects::served(kind, &entry);
         let mut now = view(kind, scale, &live);
         if matches!(call.method.as_str(), "GET" | "HEAD") {
-            return Ok(Answer::json(200, &now));
+            let wanted = accept(&call.accept, Offers::Objects)?;
+            let shown = answer::object(api, kind, &now, wanted, &call.query)?;
+            return Ok(Answer::json(200, &shown));
         }
         let served = api.served();
         let versions = served.versions(&kind.group, &kind.plural);

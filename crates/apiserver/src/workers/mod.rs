@@ -6,18 +6,20 @@
 mod events;
 mod garbage;
 mod namespaces;
+mod roles;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::api::Api;
+use crate::api::{Api, DEFINITIONS};
 use crate::error::ApiError;
 use crate::kinds::TypeInfo;
 use crate::objects;
+use crate::rest::definitions;
 use crate::rest::write::{self, Writing};
-use crate::store::{Change, Entry, Key, StoreError};
+use crate::store::{Change, Entry, Key, Scope, StoreError};
 
 /// The field manager of the workers.
 const MANAGER: &str = "kube-controller-manager";
@@ -25,40 +27,53 @@ const MANAGER: &str = "kube-controller-manager";
 /// The namespaces that are always there.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
-/// Makes the objects that every server has.
+/// Makes the objects that every server has and takes up what a stop interrupted.
 pub(crate) async fn bootstrap(api: &Arc<Api>) -> Result<(), StoreError> {
-    let mut fresh = false;
+    let fresh = api.store.revision() == 0;
     for name in NAMESPACES {
         let object = json!({
-            "metadata": {
-                "name": name, "uid": api.uuid(), "creationTimestamp": api.timestamp(),
-                "labels": { "kubernetes.io/metadata.name": name },
-            },
+            "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
             "spec": { "finalizers": ["kubernetes"] },
             "status": { "phase": "Active" },
         });
-        let key = Key {
-            resource: crate::api::NAMESPACES.into(),
-            path: name.to_owned(),
-        };
-        if api.store.get(&key).is_some() {
-            continue;
-        }
-        api.store
-            .submit(Change {
-                key,
-                expected: None,
-                object,
-                remove: false,
-            })
-            .await?;
-        fresh = true;
+        make(api, crate::api::NAMESPACES, object).await?;
     }
     if fresh {
+        for (resource, object) in roles::first() {
+            make(api, resource, object).await?;
+        }
         // Nobody has seen the empty server, so nobody resumes from there.
         api.store.forget_history();
     }
+    if let Some(kind) = api.served().stored_as(DEFINITIONS).cloned() {
+        for entry in api.store.list(DEFINITIONS, &Scope::default()).entries {
+            definitions::establish(api, &kind, &entry.path).await;
+            definitions::clean_up(api, &entry.path).await;
+        }
+    }
     Ok(())
+}
+
+/// Makes a cluster-scoped object unless it is there.
+async fn make(api: &Api, resource: &str, mut object: Value) -> Result<(), StoreError> {
+    let path = objects::meta_text(&object, "name").to_owned();
+    let key = Key {
+        resource: resource.into(),
+        path,
+    };
+    if api.store.get(&key).is_some() {
+        return Ok(());
+    }
+    let meta = objects::meta_mut(&mut object);
+    meta.insert("uid".to_owned(), api.uuid().into());
+    meta.insert("creationTimestamp".to_owned(), api.timestamp().into());
+    let change = Change {
+        key,
+        expected: None,
+        object,
+        remove: false,
+    };
+    api.store.submit(change).await.map(drop)
 }
 
 /// Starts the background workers; they end when the server stops.
