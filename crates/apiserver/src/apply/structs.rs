@@ -8,12 +8,15 @@ use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-use crate::schema::Shape;
+use crate::schema::{Schema, Shape};
 
 static EMPTY_MAP: LazyLock<Value> = LazyLock::new(|| json!({}));
+static EMPTY_ROLE_REF: LazyLock<Value> =
+    LazyLock::new(|| json!({ "apiGroup": "", "kind": "", "name": "" }));
 static NULL: Value = Value::Null;
 static TCP: LazyLock<Value> = LazyLock::new(|| json!("TCP"));
 static ZERO: LazyLock<Value> = LazyLock::new(|| json!(0));
+static ZERO_TEXT: LazyLock<Value> = LazyLock::new(|| json!("0"));
 static EMPTY_TEXT: LazyLock<Value> = LazyLock::new(|| json!(""));
 static FALSE: Value = Value::Bool(false);
 
@@ -63,20 +66,35 @@ const ROOT_STRUCTS: &[&str] = &["metadata", "spec", "status"];
 /// Lists and times that are written as null where they are absent: the definition's last word, the
 /// field.
 const NULLS: &[(&str, &str)] = &[
+    ("ClusterRole", "rules"),
     ("CustomResourceDefinitionStatus", "conditions"),
     ("CustomResourceDefinitionStatus", "storedVersions"),
+    ("EndpointSlice", "endpoints"),
+    ("EndpointSlice", "ports"),
     ("Event", "deprecatedFirstTimestamp"),
     ("Event", "deprecatedLastTimestamp"),
     ("Event", "eventTime"),
     ("Event", "firstTimestamp"),
     ("Event", "lastTimestamp"),
-    ("PodSpec", "containers"),
+    ("HorizontalPodAutoscalerStatus", "currentMetrics"),
+    ("Role", "rules"),
 ];
 
 /// Texts that are written as empty where they are absent.
 const TEXTS: &[(&str, &str)] = &[
     ("Event", "reportingComponent"),
     ("Event", "reportingInstance"),
+    ("StatefulSetSpec", "serviceName"),
+];
+
+/// Numbers that are written as zero where they are absent.
+const NUMBERS: &[(&str, &str)] = &[
+    ("PodDisruptionBudgetStatus", "currentHealthy"),
+    ("PodDisruptionBudgetStatus", "desiredHealthy"),
+    ("PodDisruptionBudgetStatus", "disruptionsAllowed"),
+    ("PodDisruptionBudgetStatus", "expectedPods"),
+    ("PriorityClass", "value"),
+    ("StatefulSetStatus", "availableReplicas"),
 ];
 
 /// Returns the value that an absent field has, if it has one; `is_root` tells a whole object.
@@ -86,10 +104,31 @@ pub(super) fn zero(definition: &str, field: &str, is_root: bool) -> Option<&'sta
         return Some(&EMPTY_MAP);
     }
     match (name, field) {
-        ("PriorityClass", "value") => Some(&ZERO),
+        ("RoleBinding" | "ClusterRoleBinding", "roleRef") => Some(&EMPTY_ROLE_REF),
+        pair if NUMBERS.contains(&pair) => Some(&ZERO),
         pair if NULLS.contains(&pair) => Some(&NULL),
+        // Only the older of the two views of events writes them.
+        ("Event", _) if definition.contains(".events.") => None,
         pair if TEXTS.contains(&pair) => Some(&EMPTY_TEXT),
         _ => None,
+    }
+}
+
+/// Returns the value that a field has in a struct of which it is a required part.
+pub(super) fn zero_of(field: &Schema) -> &'static Value {
+    let is = |definition: &str| {
+        let own = field.definition.as_deref();
+        own.is_some_and(|own| last_word(own) == definition)
+    };
+    match &field.shape {
+        Shape::String if field.format == "date-time" => &NULL,
+        Shape::String => &EMPTY_TEXT,
+        Shape::Integer | Shape::Number => &ZERO,
+        Shape::IntOrString if is("Quantity") => &ZERO_TEXT,
+        Shape::IntOrString => &ZERO,
+        Shape::Boolean => &FALSE,
+        // Lists, maps and pointers.
+        Shape::Any | Shape::Object { .. } | Shape::List { .. } => &NULL,
     }
 }
 

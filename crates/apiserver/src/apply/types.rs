@@ -229,7 +229,19 @@ impl<'a> MapType<'a> {
     pub fn zero(&self, name: &str) -> Option<&'static Value> {
         let declared = self.declared.filter(|d| !d.custom)?;
         let definition = declared.schema.definition.as_deref().unwrap_or_default();
-        structs::zero(definition, name, self.fields?.contains_key("apiVersion"))
+        let Shape::Object {
+            fields, required, ..
+        } = &declared.schema.shape
+        else {
+            return None;
+        };
+        let is_root = fields.contains_key("apiVersion");
+        if let Some(zero) = structs::zero(definition, name, is_root) {
+            return Some(zero);
+        }
+        let is_required = required.iter().any(|field| field == name);
+        let field = fields.get(name).filter(|_| is_required)?;
+        Some(structs::zero_of(field))
     }
 
     fn is_embedded_meta(&self, name: &str) -> bool {
