@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::accept::{Accept, Offers, Shape, accept};
+use super::accept::{Offers, Shape, accept};
 use super::answer::Answer;
 use super::{refuse, reviews, strategy};
 use crate::api::Api;
@@ -50,7 +50,7 @@ pub(crate) fn root(api: &Api, core: bool, header: &str) -> Result<Answer, ApiErr
     let wanted = accept(header, Offers::Discovery)?;
     let served = api.served();
     if let Shape::Discovery(version) = wanted.shape {
-        return Ok(aggregated(&served, core, version, wanted));
+        return Ok(aggregated(&served, core, version));
     }
     if core {
         let address = json!([{ "clientCIDR": "0.0.0.0/0", "serverAddress": "127.0.0.1" }]);
@@ -196,7 +196,7 @@ fn parts(row: &TypeInfo) -> Vec<Part> {
     parts
 }
 
-fn aggregated(served: &Served, core: bool, version: &'static str, wanted: Accept) -> Answer {
+fn aggregated(served: &Served, core: bool, version: &'static str) -> Answer {
     let groups = served.groups();
     let items: Vec<Value> = groups
         .iter()
@@ -213,7 +213,6 @@ fn aggregated(served: &Served, core: bool, version: &'static str, wanted: Accept
         "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"),
         "metadata": {}, "items": items,
     });
-    let _ = wanted;
     let content_type = match version {
         "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",

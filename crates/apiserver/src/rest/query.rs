@@ -207,7 +207,7 @@ impl ListOptions {
             });
         };
         let matched = self.revision_match.as_str();
-        if let Some(initial) = self.initial_events {
+        if self.initial_events.is_some() {
             if !self.watch {
                 forbid(
                     "sendInitialEvents",
@@ -219,7 +219,6 @@ impl ListOptions {
             } else if matched != "NotOlderThan" {
                 errors.push(unsupported(matched, "\"NotOlderThan\""));
             }
-            let _ = initial;
         } else if !matched.is_empty() {
             if self.watch {
                 let why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";

@@ -47,11 +47,6 @@ pub(crate) fn creates_on_update(kind: &TypeInfo) -> bool {
     }
 }
 
-/// Returns whether an update needs no resourceVersion.
-pub(crate) fn allows_unconditional_update(_kind: &TypeInfo) -> bool {
-    true
-}
-
 /// Held while a Service is stored, so that no other gets the same address.
 pub(crate) type Allocation<'a> = Option<MutexGuard<'a, ()>>;
 

@@ -224,9 +224,6 @@ impl Stream {
     fn bookmark(&mut self, initial_end: bool) {
         let kind = &self.selection.kind;
         let mut meta = json!({ "resourceVersion": self.delivered.to_string() });
-        if kind.custom || !initial_end {
-            meta = json!({ "resourceVersion": self.delivered.to_string() });
-        }
         if initial_end {
             meta["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }

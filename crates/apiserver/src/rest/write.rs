@@ -429,8 +429,7 @@ fn check_identity(writing: &Writing, live: &Value, new: &Value) -> Result<(), Ap
 fn check_revision(writing: &Writing, live: &Value, revision: &str) -> Result<(), ApiError> {
     let kind = &writing.kind;
     if revision.is_empty() || revision == "0" {
-        let unconditional = !kind.custom || writing.patched || writing.applied;
-        if unconditional && strategy::allows_unconditional_update(kind) {
+        if !kind.custom || writing.patched || writing.applied {
             return Ok(());
         }
         let error = FieldError {

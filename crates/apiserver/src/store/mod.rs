@@ -36,7 +36,7 @@ pub const HISTORY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Past changes younger than this are kept within the two limits above.
 pub const HISTORY_SECONDS_MIN: i64 = 300;
 /// How many changes may wait for one watcher before its stream is ended.
-pub const WATCH_BUFFER_EVENTS: usize = 4_096;
+pub const WATCH_BUFFER_EVENTS: usize = 1_024;
 /// How many changes may wait for one follower of everything before it has to begin again.
 pub const FOLLOWER_BUFFER_EVENTS: usize = 65_536;
 /// How many changes one batch writes at most.

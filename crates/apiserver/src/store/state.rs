@@ -302,3 +302,58 @@ fn select(objects: &BTreeMap<Box<str>, Arc<Entry>>, scope: &Scope) -> Vec<Arc<En
 fn weight(event: &Event) -> usize {
     event.object.body.len() + event.previous.as_ref().map_or(0, |p| p.body.len()) + 256
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn filled(count: usize, at: DateTime<Utc>, body_bytes: usize) -> State {
+        let mut state = State::default();
+        let data = json!({ "data": "x".repeat(body_bytes) });
+        let object = Arc::new(Entry::of("default/a", 1, data));
+        let resource: Arc<str> = "/configmaps".into();
+        for revision in 1..=u64::try_from(count).expect("a small number") {
+            state.apply(Arc::new(Event {
+                revision,
+                at,
+                resource: resource.clone(),
+                previous: None,
+                object: object.clone(),
+                removed: false,
+            }));
+        }
+        state
+    }
+
+    #[test]
+    fn old_changes_leave_the_window_but_for_the_fewest() {
+        let now = Utc::now();
+        let old = now - TimeDelta::seconds(HISTORY_SECONDS_MIN + 1);
+        assert_eq!(filled(HISTORY_EVENTS_MIN + 5, old, 1).floor_at(now), 5);
+        assert_eq!(filled(HISTORY_EVENTS_MIN + 5, now, 1).floor_at(now), 0);
+    }
+
+    #[test]
+    fn young_changes_leave_the_window_when_they_are_too_many_or_too_large() {
+        let now = Utc::now();
+        assert_eq!(filled(HISTORY_EVENTS_MAX + 7, now, 1).floor_at(now), 7);
+        let size = 1024 * 1024;
+        let state = filled(HISTORY_BYTES_MAX / size + 3, now, size);
+        assert!(state.floor_at(now) >= 3);
+    }
+
+    #[test]
+    fn a_trimmed_window_refuses_what_is_below_it() {
+        let mut state = filled(10, Utc::now(), 1);
+        state.trim(4);
+        let scope = Scope::default();
+        assert_eq!(
+            state.list_at("/configmaps", &scope, 3).err(),
+            Some(TooOld { oldest: 4 })
+        );
+        assert!(state.list_at("/configmaps", &scope, 4).is_ok());
+        assert!(state.watch(&"/configmaps".into(), scope, Some(3)).is_err());
+    }
+}
