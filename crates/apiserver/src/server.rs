@@ -12,6 +12,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::clock::{Clock, Random, SystemClock, SystemRandom};
@@ -74,11 +75,21 @@ pub enum Error {
     Bootstrap(String),
 }
 
-/// A running server. Clones share it.
+/// A running server. Clones share it; it stops when the last of them and of its services is gone.
 #[derive(Clone)]
 pub struct Server {
     api: Arc<Api>,
     credentials: Arc<Credentials>,
+    running: Arc<Running>,
+}
+
+/// Stops the workers and ends the watches when the last handle of a server is gone.
+struct Running(CancellationToken);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 impl Server {
@@ -107,7 +118,12 @@ impl Server {
         if options.workers == Workers::On {
             workers::start(&api);
         }
-        Ok(Self { api, credentials })
+        let running = Arc::new(Running(api.stop.clone()));
+        Ok(Self {
+            api,
+            credentials,
+            running,
+        })
     }
 
     /// Returns the server as a service whose requests all come from one identity.
@@ -117,6 +133,7 @@ impl Server {
         Service {
             api: self.api.clone(),
             identity,
+            _running: self.running.clone(),
         }
     }
 
@@ -169,6 +186,7 @@ impl Server {
 pub struct Service {
     api: Arc<Api>,
     identity: Identity,
+    _running: Arc<Running>,
 }
 
 impl<B> tower::Service<Request<B>> for Service

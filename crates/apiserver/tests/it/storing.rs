@@ -75,6 +75,26 @@ async fn a_second_server_on_the_same_folder_is_refused_with_the_process_id() {
 }
 
 #[tokio::test]
+async fn a_server_that_nobody_holds_any_more_lets_go_of_its_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = Some(folder.path().to_owned());
+    let open = || {
+        Server::open(Options {
+            data: data.clone(),
+            ..Options::default()
+        })
+    };
+    drop(open().await.expect("a server"));
+    let again = async {
+        while open().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let done = tokio::time::timeout(std::time::Duration::from_secs(20), again).await;
+    assert!(done.is_ok(), "the folder stayed locked");
+}
+
+#[tokio::test]
 async fn pages_of_a_list_show_one_revision() {
     let world = World::memory().await;
     for name in ["a", "b", "c"] {
