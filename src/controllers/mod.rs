@@ -4,19 +4,21 @@
 //! applied objects. Each hop is a change of an object's status that wakes the next kind (see
 //! [`wakes`]). Controllers never write conditions, finalizers, events or requeues; `reconcile` does.
 
-#![expect(dead_code, reason = "the controllers of the later kinds are to come")]
-
 mod artifacts;
+mod edit;
 mod git_access;
 mod git_repository;
 mod image_access;
 mod image_policy;
 mod image_repository;
+mod image_update_automation;
 mod kustomization;
+mod marked_files;
 mod objects;
 mod outcome;
 mod run;
 mod secrets;
+mod selector;
 mod wakes;
 
 pub use run::{Context, run};

@@ -11,6 +11,7 @@ use super::artifacts::Artifacts;
 use super::git_repository::GitRepositories;
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
+use super::image_update_automation::ImageUpdateAutomations;
 use super::kustomization::Kustomizations;
 use super::objects::World;
 use crate::git::{Git, Tree};
@@ -65,6 +66,15 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
     driver.add(controller, kind.store.clone(), kind.wake.clone());
     let kind = &world.git_repositories;
     let controller = GitRepositories {
+        client: context.client.clone(),
+        clock: context.clock.clone(),
+        git: context.git.clone(),
+        artifacts: artifacts.clone(),
+        world: world.clone(),
+    };
+    driver.add(controller, kind.store.clone(), kind.wake.clone());
+    let kind = &world.image_update_automations;
+    let controller = ImageUpdateAutomations {
         client: context.client.clone(),
         clock: context.clock,
         git: context.git,

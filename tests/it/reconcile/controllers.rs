@@ -1,11 +1,14 @@
 //! The controllers on the embedded API: each hop from what the world has to what a status tells.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::{Api, ResourceExt};
 use serde_json::json;
-use towpath::api::{GitRepository, ImagePolicy, ImageRepository, Kustomization};
+use towpath::api::{
+    GitRepository, ImagePolicy, ImageRepository, ImageUpdateAutomation, Kustomization,
+};
 
 use super::stage::{Registry, Stage, lines, says, within};
 use crate::world::git::GitServer;
@@ -192,5 +195,110 @@ async fn an_artifact_is_applied_repaired_and_pruned() {
     within(await_condition(maps, "web", conditions::is_deleted(&uid)))
         .await
         .expect("the object goes");
+    stage.end().await;
+}
+
+fn deployment(image: &str) -> String {
+    [
+        "apiVersion: apps/v1",
+        "kind: Deployment",
+        "metadata:",
+        "  name:   web   # kept as it is",
+        "spec:",
+        "  selector: {matchLabels: {app: web}}",
+        "  template:",
+        "    metadata: {labels: {app: web}}",
+        "    spec:",
+        "      containers:",
+        "        - name: web",
+        &format!("          image: {image} # {{\"$imagepolicy\": \"apps:app\"}}"),
+        "",
+    ]
+    .join("\n")
+}
+
+/// Creates the five objects of a river and waits until nothing is left to do.
+async fn river(stage: &Stage, image: &str, url: &str) {
+    let spec = json!({"url": url, "interval": "1h", "ref": {"branch": "main"}});
+    stage.create::<GitRepository>("fleet", spec).await;
+    let spec = json!({"interval": "1h", "prune": true, "path": "./apps", "targetNamespace": "apps",
+        "sourceRef": {"kind": "GitRepository", "name": "fleet"}});
+    stage.create::<Kustomization>("web", spec).await;
+    let spec = json!({"image": image, "interval": "1h", "insecure": true});
+    stage.create::<ImageRepository>("app", spec).await;
+    let spec =
+        json!({"imageRepositoryRef": {"name": "app"}, "policy": {"semver": {"range": "^1"}}});
+    stage.create::<ImagePolicy>("app", spec).await;
+    let spec = json!({"interval": "1h", "sourceRef": {"kind": "GitRepository", "name": "fleet"},
+        "git": {"commit": {"author": {"name": "bot", "email": "bot@example.com"},
+            "messageTemplate": "Update{{ range .Changed.Changes }} {{ .NewValue }}{{ end }}"}},
+        "update": {"path": "./apps", "strategy": "Setters"}});
+    stage.create::<ImageUpdateAutomation>("bot", spec).await;
+    let is_settled = |object: &ImageUpdateAutomation| {
+        let status = object.status.as_ref();
+        says(object, "Ready=True") && status.is_some_and(|s| s.observed_policies.len() == 1)
+    };
+    let ready = stage.until("bot", is_settled).await;
+    assert_eq!(
+        lines(&ready),
+        ["Ready=True Succeeded: repository up-to-date"]
+    );
+    stage.until_says::<Kustomization>("web", "Ready=True").await;
+}
+
+#[tokio::test]
+async fn a_pushed_tag_becomes_a_commit_an_artifact_and_an_applied_object() {
+    let registry = Registry::with_tags(&["1.0.0"]).await;
+    let image = registry.image();
+    let before = deployment(&format!("{image}:1.0.0"));
+    let git = GitServer::with_repository(&[("apps/web.yaml", &before)]).await;
+    let mut stage = Stage::start().await;
+    river(&stage, &image, &git.url("repo.git")).await;
+    git.take_requests();
+
+    registry.push("1.1.0");
+    stage.request::<ImageRepository>("app", "one").await;
+    let deployments: Api<Deployment> = stage.api();
+    let wanted = format!("{image}:1.1.0");
+    let is_applied = |object: Option<&Deployment>| {
+        let pod = object.and_then(|object| object.spec.template.spec.as_ref());
+        pod.is_some_and(|pod| pod.containers[0].image.as_ref() == Some(&wanted))
+    };
+    within(await_condition(deployments, "web", is_applied))
+        .await
+        .expect("the watch goes on");
+    // The source took the commit from the automation's hands: nothing was fetched for it.
+    let requests = git.take_requests();
+    let is_push = |request: &&String| request.contains("git-receive-pack");
+    assert!(
+        requests.iter().any(|request| is_push(&request)),
+        "{requests:?}"
+    );
+    let n_listed = requests.iter().filter(|request| !is_push(request)).count();
+    assert!(
+        n_listed <= 2,
+        "more than one look at the remote: {requests:?}"
+    );
+    let has_pushed = |object: &ImageUpdateAutomation| {
+        let status = object.status.as_ref();
+        status.is_some_and(|status| status.last_push_commit.is_some())
+    };
+    let pushed = stage.until("bot", has_pushed).await;
+    let commit = git.git("repo.git", &["rev-parse", "main"]);
+    let status = pushed.status.expect("because it pushed");
+    assert_eq!(status.last_push_commit.as_ref(), Some(&commit));
+    let revision = format!("main@sha1:{commit}");
+    assert_eq!(status.observed_source_revision, Some(revision));
+    // The scalar's bytes are written and nothing else is.
+    let after = git.git("repo.git", &["show", "main:apps/web.yaml"]);
+    assert_eq!(after.trim_end(), deployment(&wanted).trim_end());
+    let message = git.git("repo.git", &["log", "-1", "--format=%an <%ae> %B", "main"]);
+    assert_eq!(
+        message.trim_end(),
+        format!("bot <bot@example.com> Update {wanted}")
+    );
+    git.check("repo.git");
+    let event = format!("pushed commit '{}' to branch 'main'", &commit[..7]);
+    stage.event(&event).await;
     stage.end().await;
 }

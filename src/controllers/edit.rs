@@ -1,0 +1,179 @@
+//! The edit of an automation, made anew on every head that it meets.
+//!
+//! In: an automation, what its policies chose, the head of a branch. Out: the change to commit, or
+//! nothing. Runs on a blocking thread; reads the commit's tree and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube::ResourceExt;
+
+use super::marked_files::MarkedFiles;
+use crate::api::{ImageRef, ImageUpdateAutomation};
+use crate::git::{self, Basis, Change, Person, Recomputed};
+use crate::reconcile::Timestamp;
+use crate::safe::SafePath;
+use crate::template::{self, Data, FileChange, ObjectChange};
+use crate::update::{self, PolicyChoice, Setters, SettersError};
+
+/// Most markers without effect that are told of one run.
+const INEFFECTIVE_MAX: usize = 20;
+
+/// What an automation writes.
+pub(super) struct Edit {
+    setters: Setters,
+    path: String,
+    template: String,
+    author: Person,
+    values: BTreeMap<String, String>,
+    namespace: String,
+    name: String,
+    time_s: i64,
+    last: Last,
+}
+
+/// Why an edit could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EditError {
+    /// The branch is not there, or the repository has no commit.
+    #[error("the branch has no commit to edit")]
+    Empty,
+    /// The tree could not be read.
+    #[error("{0}")]
+    Tree(#[from] git::Error),
+    /// The engine could not look through the tree.
+    #[error("{0}")]
+    Update(#[from] update::Error),
+    /// The message could not be made.
+    #[error("{0}")]
+    Message(#[from] template::Error),
+}
+
+/// What the last making of an edit has to say, beside the change.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Last(Arc<Mutex<Vec<String>>>);
+
+impl Last {
+    /// Takes the markers that had no effect and the documents that were left alone.
+    pub fn take_ineffective(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Edit {
+    /// Returns the edit of an automation. Fails when a choice is no valid reference.
+    pub fn new(
+        object: &ImageUpdateAutomation,
+        policies: &BTreeMap<String, ImageRef>,
+        now: Timestamp,
+    ) -> Result<Self, SettersError> {
+        let namespace = object.namespace().unwrap_or_default();
+        let choices = policies.iter().map(|(name, latest)| PolicyChoice {
+            namespace: &namespace,
+            name,
+            latest,
+        });
+        let setters = Setters::new(choices)?;
+        let commit = object.spec.git.as_ref().map(|git| git.commit.clone());
+        let author = commit.as_ref().map(|commit| commit.author.clone());
+        let template = commit.as_ref().and_then(|c| c.message_template.clone());
+        Ok(Self {
+            setters,
+            path: object.spec.update.path.clone().unwrap_or_default(),
+            template: template.unwrap_or_default(),
+            author: Person {
+                name: author
+                    .as_ref()
+                    .and_then(|a| a.name.clone())
+                    .unwrap_or_default(),
+                email: author.map(|author| author.email).unwrap_or_default(),
+            },
+            values: commit
+                .map(|c| c.message_template_values)
+                .unwrap_or_default(),
+            name: object.name_any(),
+            namespace,
+            time_s: now.as_second(),
+            last: Last::default(),
+        })
+    }
+
+    /// Returns where the last making leaves what it has to say.
+    pub fn last(&self) -> Last {
+        self.last.clone()
+    }
+
+    /// Makes the edit on a head. Returns nothing when all is as it should be.
+    pub fn make(&self, basis: &Basis) -> Recomputed {
+        Ok(self.change(basis)?)
+    }
+
+    fn change(&self, basis: &Basis) -> Result<Option<Change>, EditError> {
+        if basis.commit.is_none() {
+            return Err(EditError::Empty);
+        }
+        // A path that would leave the tree is held within it by the engine; all is read then.
+        let folder = SafePath::parse(&self.path).unwrap_or_default();
+        let files = MarkedFiles::read(&basis.tree, &folder)?;
+        let report = update::run(&files, &self.path, &self.setters)?;
+        self.tell(&report);
+        let edits = report.writes();
+        let edits: BTreeMap<_, _> = edits
+            .map(|(path, bytes)| (path.as_str().to_owned(), bytes.to_vec()))
+            .collect();
+        if edits.is_empty() {
+            return Ok(None);
+        }
+        let data = Data {
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            changed: changed(&report),
+            values: self.values.clone(),
+        };
+        Ok(Some(Change {
+            edits,
+            author: self.author.clone(),
+            time_s: self.time_s,
+            message: template::message(&self.template, &data)?,
+            trailers: Vec::new(),
+        }))
+    }
+
+    fn tell(&self, report: &update::Report) {
+        let lines = report.files.iter().flat_map(|file| {
+            let markers = file.ineffective.iter();
+            let markers = markers.map(|m| (m.line, format!("{}: {}", m.marker, m.reason)));
+            let problems = file.problems.iter().map(|p| (p.line, p.reason.clone()));
+            let lines = markers.chain(problems);
+            lines.map(|(line, text)| format!("{}:{line}: {text}", file.path))
+        });
+        let mut last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = lines.take(INEFFECTIVE_MAX).collect();
+    }
+}
+
+/// Returns the changes as templates see them.
+fn changed(report: &update::Report) -> Vec<FileChange> {
+    let written = report.files.iter().filter(|file| file.bytes.is_some());
+    let files = written.map(|file| FileChange {
+        file: file.file.clone(),
+        objects: file.objects.iter().map(object_change).collect(),
+    });
+    files.collect()
+}
+
+fn object_change(changes: &update::ObjectChanges) -> ObjectChange {
+    let object = changes.object.clone();
+    let each = changes.changes.iter().map(|change| template::Change {
+        old_value: change.old_value.clone(),
+        new_value: change.new_value.clone(),
+        setter: change.setter.clone(),
+    });
+    ObjectChange {
+        api_version: object.api_version,
+        kind: object.kind,
+        namespace: object.namespace,
+        name: object.name,
+        changes: each.collect(),
+    }
+}
