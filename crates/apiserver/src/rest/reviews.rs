@@ -80,10 +80,7 @@ pub(crate) fn post(
     if !own {
         access::check(api, &call.identity, &access::wanted(kind, target, call))?;
     }
-    let mut body = decode::value(call, bytes, false)?.value;
-    if !body.is_object() {
-        return Err(refuse::bad("the body is not an object"));
-    }
+    let mut body = body(call, bytes)?;
     body["kind"] = kind.kind.clone().into();
     body["apiVersion"] = kind.api_version().into();
     body["metadata"] = json!({});
@@ -105,6 +102,22 @@ pub(crate) fn post(
         }
     }
     Ok(Answer::json(201, &body))
+}
+
+/// Returns the object of a body; 400 where it or its spec is none.
+fn body(call: &Call, bytes: &Bytes) -> Result<Value, ApiError> {
+    let mut body = decode::value(call, bytes, false)?.value;
+    let Some(map) = body.as_object_mut() else {
+        return Err(refuse::bad("the body is not an object"));
+    };
+    let spec = map.entry("spec").or_insert_with(|| json!({}));
+    if spec.is_null() {
+        *spec = json!({});
+    }
+    if !spec.is_object() {
+        return Err(refuse::bad("spec is not an object"));
+    }
+    Ok(body)
 }
 
 fn user_info(identity: &Identity) -> Value {
@@ -175,7 +188,7 @@ pub(crate) fn token(
     call: &Call,
     bytes: &Bytes,
 ) -> Result<Answer, ApiError> {
-    let mut body = decode::value(call, bytes, false)?.value;
+    let mut body = body(call, bytes)?;
     let asked = body
         .pointer("/spec/expirationSeconds")
         .and_then(Value::as_i64);

@@ -74,12 +74,13 @@ struct Graph {
     waiting: HashMap<String, Key>,
 }
 
-fn mentions(entry: &Entry, word: &[u8]) -> bool {
-    entry.body.windows(word.len()).any(|part| part == word)
+fn mentions(entry: &Entry, word: &str) -> bool {
+    // Stored bodies are JSON, which is UTF-8.
+    std::str::from_utf8(&entry.body).is_ok_and(|body| body.contains(word))
 }
 
 fn owners_of(entry: &Entry) -> Vec<Owner> {
-    if !mentions(entry, b"\"ownerReferences\"") {
+    if !mentions(entry, "\"ownerReferences\"") {
         return Vec::new();
     }
     let value = entry.value();
@@ -112,7 +113,7 @@ impl Graph {
         if !owners.is_empty() {
             self.owners.insert(key.clone(), owners);
         }
-        if mentions(entry, b"\"deletionTimestamp\"") && mentions(entry, b"\"foregroundDeletion\"") {
+        if mentions(entry, "\"deletionTimestamp\"") && mentions(entry, "\"foregroundDeletion\"") {
             let uid = meta_text(&entry.value(), "uid").to_owned();
             self.waiting.insert(uid, key.clone());
         }
@@ -193,11 +194,11 @@ async fn work_once(
         // The graph may not know its dependents yet. The change that wrote it will come by.
         return Ok(());
     }
-    let terminating = mentions(&entry, b"\"deletionTimestamp\"");
-    if terminating && mentions(&entry, b"\"foregroundDeletion\"") {
+    let terminating = mentions(&entry, "\"deletionTimestamp\"");
+    if terminating && mentions(&entry, "\"foregroundDeletion\"") {
         return foreground(api, graph, &kind, &entry, queue).await;
     }
-    if terminating && mentions(&entry, b"\"orphan\"") {
+    if terminating && mentions(&entry, "\"orphan\"") {
         return orphan(api, graph, &kind, &entry).await;
     }
     let owners = graph.owners.get(key);
@@ -357,7 +358,7 @@ async fn foreground(
             .any(|o| o.uid == uid && o.blocks);
         if let Some(dependent) = api.store.get(&key) {
             blocked |= blocks;
-            if !mentions(&dependent, b"\"deletionTimestamp\"") {
+            if !mentions(&dependent, "\"deletionTimestamp\"") {
                 queue.push_back(key);
             }
         }

@@ -209,6 +209,35 @@ async fn the_token_of_a_service_account_ends_with_it() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_no_object_is_refused_and_the_server_goes_on() {
+    let world = World::memory().await;
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let account =
+        json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "x" } });
+    world.post(accounts, account).await;
+    let bodies = [
+        json!([]),
+        json!(1),
+        json!(""),
+        json!({ "spec": [[]] }),
+        json!({ "metadata": 1 }),
+    ];
+    let paths = [
+        format!("{accounts}/x/token"),
+        accounts.to_owned(),
+        MAPS.to_owned(),
+        "/apis/authorization.k8s.io/v1/subjectaccessreviews".to_owned(),
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions".to_owned(),
+    ];
+    for path in &paths {
+        for body in &bodies {
+            let (code, answer) = world.ask(http::Method::POST, path, body.clone()).await;
+            assert!(code < 500, "{path} {body}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn services_get_addresses_of_their_own() {
     let world = World::memory().await;
     let path = "/api/v1/namespaces/default/services";
