@@ -302,3 +302,50 @@ async fn a_pushed_tag_becomes_a_commit_an_artifact_and_an_applied_object() {
     stage.event(&event).await;
     stage.end().await;
 }
+
+#[tokio::test]
+async fn a_refused_push_shows_the_hook_and_recovers_without_a_second_commit() {
+    let registry = Registry::with_tags(&["1.0.0"]).await;
+    let image = registry.image();
+    let before = deployment(&format!("{image}:1.0.0"));
+    let broken = "a: [\n# {\"$imagepolicy\": \"apps:app\"}\n";
+    let files = [("apps/web.yaml", before.as_str()), ("broken.yaml", broken)];
+    let git = GitServer::with_repository(&files).await;
+    let mut stage = Stage::start().await;
+    river(&stage, &image, &git.url("repo.git")).await;
+    let refusal = "#!/bin/sh\necho 'no robots on this branch' >&2\nexit 1\n";
+    git.hook("repo.git", "pre-receive", refusal);
+    registry.push("1.1.0");
+    stage.request::<ImageRepository>("app", "one").await;
+    let failed: ImageUpdateAutomation = stage.until_says("bot", "no robots on this branch").await;
+    assert!(says(
+        &failed,
+        "Ready=False GitOperationFailed: failed to update source: failed to push"
+    ));
+    let status = failed.status.expect("because it has conditions");
+    assert_eq!(status.last_push_commit, None);
+    assert_eq!(status.observed_policies["app"].tag, "1.0.0");
+
+    git.hook("repo.git", "pre-receive", "#!/bin/sh\nexit 0\n");
+    // Somebody else is faster than the first push that is taken.
+    git.before_push(|root| {
+        let repository = root.join("repo.git");
+        crate::world::git::commit(&repository, "main", &[("README.md", "by hand\n")]);
+    });
+    let has_pushed = |object: &ImageUpdateAutomation| {
+        let status = object.status.as_ref();
+        status.is_some_and(|status| status.last_push_commit.is_some())
+    };
+    stage.until("bot", has_pushed).await;
+    let log = git.git("repo.git", &["log", "--format=%an %s", "-2", "main"]);
+    assert!(log.starts_with("bot Update"), "{log}");
+    assert_eq!(log.matches("bot Update").count(), 1, "{log}");
+    let kept = git.git("repo.git", &["show", "main:README.md"]);
+    assert_eq!(kept, "by hand");
+    let after = git.git("repo.git", &["show", "main:apps/web.yaml"]);
+    assert_eq!(
+        after.trim_end(),
+        deployment(&format!("{image}:1.1.0")).trim_end()
+    );
+    stage.end().await;
+}
