@@ -6,7 +6,7 @@
 //!          reconcile    the loop: watches, status, events, finalizers, retries
 //! RIVER    registry > tags > policy > update > git > source > kustomize > apply
 //! BANKS    cluster      one kube::Client: somebody's cluster, or the embedded API
-//! WORDS    safe  duration  image  pattern  version  template  api
+//! WORDS    failpoint  safe  duration  image  pattern  version  template  api
 //! ```
 //!
 //! Uses point only downwards: a module uses only modules declared above it here, and river rooms
@@ -14,6 +14,9 @@
 #![forbid(unsafe_code)]
 
 // WORDS: what every room may say.
+
+/// Moments at which tests end the process.
+pub mod failpoint;
 
 /// Secrets that do not print, paths that do not leave.
 pub mod safe;

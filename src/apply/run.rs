@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{ApplyError, Write};
 use super::wait::{Target, WaitOptions, wait};
 use super::{Action, ChangeSet, Cluster, Error, ObjectRef, Stage, cleanup, control, drift};
+use crate::failpoint;
 
 /// How many objects of a stage are judged at the same time; upstream's `--concurrent-ssa`.
 const CONCURRENT: usize = 4;
@@ -73,6 +74,7 @@ async fn apply_stage(
                 .apply(&object, &manifest, Write::Real)
                 .await
                 .map_err(|error| error.into_error(&object, "apply failed"))?;
+            failpoint::hit("apply.after");
             cluster.remember(&object, hash(&manifest), &live);
         }
         changes.push(object, action);

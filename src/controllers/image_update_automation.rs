@@ -23,6 +23,7 @@ use crate::api::{
     ConditionStatus, GitReference, GitRepository, GitSpec, ImagePolicy, ImageRef,
     ImageUpdateAutomation, ImageUpdateAutomationStatus, reasons,
 };
+use crate::failpoint;
 use crate::git::{self, Git, Landed, ObjectId, Pushed, Selector, Target};
 use crate::reconcile::{
     Change, Clock, Controller, Decision, Interval, Key, Kind, Note, Outcome, Progress, Report,
@@ -158,6 +159,7 @@ impl ImageUpdateAutomations {
         match pushed.map_err(run_failed)? {
             Pushed::Landed(landed) => {
                 self.hand_over(&repository, plan, &landed);
+                failpoint::hit("update.before_status");
                 let commit = landed.checkout.commit;
                 Ok(Run::Pushed {
                     commit,

@@ -20,6 +20,7 @@ use super::{
     repository::{Repository, blocking, checkout},
     tree::Tree,
 };
+use crate::failpoint;
 
 /// How often a push is recomputed after somebody else was faster.
 pub const ATTEMPTS_MAX: u32 = 10;
@@ -127,11 +128,13 @@ impl Repository {
                 return Ok(Pushed::Unchanged(basis));
             };
             let request = request(&offer, head, prepared.commit, &reference, &prepared.pack);
+            failpoint::hit("push.before_send");
             let sent = self
                 .timed(send(&self.http, &offer, request, &reference))
                 .await;
             let report = match sent {
                 Ok(report) if report.refused.is_none() => {
+                    failpoint::hit("push.after_reply");
                     return self
                         .landed(&selector, prepared.commit, (basis, attempt, report))
                         .await;
