@@ -133,7 +133,9 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
     })
 }
 
-async fn prepare(client: &Client, manifests: Vec<Value>) -> anyhow::Result<()> {
+/// Installs the definitions of Flux's kinds and applies manifests, harmlessly again and again. Fails when
+/// the cluster refuses one of them.
+pub async fn prepare(client: &Client, manifests: Vec<Value>) -> anyhow::Result<()> {
     let cluster = apply::Cluster::with_manager(client.clone(), FIELD_MANAGER);
     let definitions = api::crds().into_iter().map(serde_json::to_value);
     let definitions: Vec<Value> = definitions.collect::<Result<_, _>>()?;

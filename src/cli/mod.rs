@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod signals;
 mod tags;
+mod update;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ enum Command {
     Policy(policy::Arguments),
     Run(run::Arguments),
     Tags(tags::Arguments),
+    Update(update::Arguments),
 }
 
 /// Parses the process' arguments, runs the command and returns the exit code.
@@ -86,6 +88,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Apiserver(arguments) => apiserver::run(arguments).await,
         Command::Run(arguments) => run::run(arguments).await,
+        Command::Update(arguments) => update::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Build(arguments) => build::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),

@@ -49,6 +49,17 @@ pub(super) enum EditError {
     Message(#[from] template::Error),
 }
 
+/// One file that an edit changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileUpdate {
+    /// Its path below the root of the tree.
+    pub path: String,
+    /// Its bytes.
+    pub before: Vec<u8>,
+    /// What they become.
+    pub after: Vec<u8>,
+}
+
 /// What the last making of an edit has to say, beside the change.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Last(Arc<Mutex<Vec<String>>>);
@@ -106,6 +117,24 @@ impl Edit {
     /// Makes the edit on a head. Returns nothing when all is as it should be.
     pub fn make(&self, basis: &Basis) -> Recomputed {
         Ok(self.change(basis)?)
+    }
+
+    /// Returns the files that the edit changes.
+    pub fn preview(&self, basis: &Basis) -> Result<Vec<FileUpdate>, EditError> {
+        let Some(change) = self.change(basis)? else {
+            return Ok(Vec::new());
+        };
+        let reader = basis.tree.reader();
+        let mut files = Vec::new();
+        for (path, after) in change.edits {
+            let before = reader.read(&SafePath::parse(&path).unwrap_or_default())?;
+            files.push(FileUpdate {
+                path,
+                before: before.unwrap_or_default(),
+                after,
+            });
+        }
+        Ok(files)
     }
 
     fn change(&self, basis: &Basis) -> Result<Option<Change>, EditError> {

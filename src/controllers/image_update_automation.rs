@@ -24,7 +24,7 @@ use crate::api::{
     ImageUpdateAutomation, ImageUpdateAutomationStatus, reasons,
 };
 use crate::failpoint;
-use crate::git::{self, Git, Landed, ObjectId, Pushed, Selector, Target};
+use crate::git::{self, Basis, Git, Landed, ObjectId, Pushed, Selector, Target};
 use crate::reconcile::{
     Change, Clock, Controller, Decision, Interval, Key, Kind, Note, Outcome, Progress, Report,
     Timestamp,
@@ -57,6 +57,14 @@ pub(super) struct Plan {
     full: bool,
     interval: Duration,
     started: Timestamp,
+}
+
+/// What a run would be made on.
+pub(super) struct Preview {
+    /// What the selected policies have chosen.
+    pub policies: BTreeMap<String, ImageRef>,
+    /// The head.
+    pub basis: Basis,
 }
 
 /// What came of a plan.
@@ -188,6 +196,29 @@ impl ImageUpdateAutomations {
                 plan.branch
             ))),
         }
+    }
+
+    /// Returns what a run would be made on, without making it. Fails in Flux's words.
+    pub async fn preview(&self, plan: Plan) -> Result<Preview, String> {
+        let remote = git_access::remote(&self.client, &plan.source).await;
+        let remote = remote.map_err(|error| error.to_string())?;
+        let repository = self.git.repository(remote).await;
+        let repository = repository.map_err(|error| error.to_string())?;
+        let selector = match plan.switches {
+            true => plan.checkout,
+            false => Selector::Branch(plan.branch),
+        };
+        let checkout = repository.checkout(&selector).await;
+        let checkout = checkout.map_err(|error| format!("failed to checkout source: {error}"))?;
+        let basis = Basis {
+            tree: checkout.tree,
+            commit: Some(checkout.commit),
+            message: checkout.message,
+        };
+        Ok(Preview {
+            policies: plan.policies,
+            basis,
+        })
     }
 
     /// Returns what is checked out, or nothing when a run cannot bring anything new.

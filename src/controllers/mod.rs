@@ -15,12 +15,15 @@ mod image_update_automation;
 mod kustomization;
 mod marked_files;
 mod objects;
+mod once;
 mod outcome;
 mod run;
 mod secrets;
 mod selector;
 mod wakes;
 
+pub use edit::FileUpdate;
+pub use once::{Chosen, OnceError, Updated, choose};
 pub use run::{Context, run};
 
 use outcome::{Failure, duration, failed, not_supported, ready_note};

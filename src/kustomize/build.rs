@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn an_empty_file_builds_nothing() {
         let files = files(&[("kustomization.yaml", "namespace: x\n".to_owned())]);
-        assert_eq!(built(&files, json!({})).unwrap(), [String::new(); 0]);
+        assert!(built(&files, json!({})).unwrap().is_empty());
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(superseded: CancellationToken) -> Self {
+    pub fn new(superseded: CancellationToken) -> Self {
         Self {
             step: watch::Sender::new(None),
             superseded,

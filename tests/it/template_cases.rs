@@ -79,7 +79,7 @@ fn check(row: &Value, all: &Value) -> Option<String> {
     let got = message(&template, &data(row, all));
     if let Some(name) = refused(row) {
         let want = format!("error calling {name}: is not supported here");
-        let text = got.map_or_else(|error| error.to_string(), |text| text);
+        let text = got.unwrap_or_else(|error| error.to_string());
         return (!text.contains(&want))
             .then(|| format!("{template}\n  got  {text:?}\n  want {want:?}"));
     }

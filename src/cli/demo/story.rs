@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::hops::{Hop, expect, milliseconds, rows};
+use super::hops::{Awaited, Hop, expect, milliseconds, rows};
 use super::world::{DEPLOYMENT, World};
 use crate::api::annotations::REQUESTED_AT;
 use crate::api::conditions::READY;
@@ -70,73 +70,23 @@ async fn first(world: &World) -> anyhow::Result<()> {
 async fn update(world: &World, tag: &'static str) -> anyhow::Result<String> {
     let before = world.deployment_file().await?;
     let image = format!("{}:{tag}", world.image());
-    let scanned = expect(
-        "scan",
-        flux::<ImageRepository>(world),
-        "app",
-        move |object| {
-            let scan = object
-                .status
-                .as_ref()
-                .and_then(|status| status.last_scan_result.as_ref());
-            scan.is_some_and(|scan| scan.latest_tags.iter().any(|latest| latest == tag))
-        },
-    );
-    let chosen = expect("choice", flux::<ImagePolicy>(world), "app", move |object| {
-        let latest = object
-            .status
-            .as_ref()
-            .and_then(|status| status.latest_ref.as_ref());
-        latest.is_some_and(|latest| latest.tag == tag)
-    });
-    let last = flux::<ImageUpdateAutomation>(world).get("fleet").await?;
-    let last = last.status.and_then(|status| status.last_push_commit);
-    let pushed = expect(
-        "push",
-        flux::<ImageUpdateAutomation>(world),
-        "fleet",
-        move |object| {
-            let commit = object
-                .status
-                .as_ref()
-                .and_then(|status| status.last_push_commit.clone());
-            commit.is_some() && commit != last
-        },
-    );
-    let last = revision(world).await?;
-    let stored = expect(
-        "artifact",
-        flux::<GitRepository>(world),
-        "fleet",
-        move |object| revision_of(object).is_some_and(|revision| Some(revision) != last.as_deref()),
-    );
-    let wanted = image.clone();
-    let applied = expect(
-        "build and apply",
-        deployments(world),
-        "app",
-        move |object| image_of(object) == Some(&wanted),
-    );
-    let expected = expect_applied_revision(world).await?;
-
+    let Way {
+        reflector,
+        push,
+        rest,
+    } = way(world, tag, image.clone()).await?;
     let began = Instant::now();
     world.push_image(tag).await?;
     request::<ImageRepository>(world, "app").await?;
-    let told = Instant::now();
-
     let mut hops = vec![Hop {
         name: "push of the image",
-        at: told,
+        at: Instant::now(),
     }];
-    for awaited in [scanned, chosen] {
-        hops.push(
-            awaited
-                .done()
-                .await
-                .map_err(|error| explain(world, error))?,
-        );
+    let lost = |error| explain(world, error);
+    for awaited in reflector {
+        hops.push(awaited.done().await.map_err(lost)?);
     }
-    let push = pushed.done().await.map_err(|error| explain(world, error))?;
+    let push = push.done().await.map_err(lost)?;
     if let Some((arrived, answered)) = world.pushes.last() {
         hops.push(Hop {
             name: "diff and commit",
@@ -147,13 +97,8 @@ async fn update(world: &World, tag: &'static str) -> anyhow::Result<String> {
             at: answered,
         });
     }
-    for awaited in [stored, applied, expected] {
-        hops.push(
-            awaited
-                .done()
-                .await
-                .map_err(|error| explain(world, error))?,
-        );
+    for awaited in rest {
+        hops.push(awaited.done().await.map_err(lost)?);
     }
     let after = world.deployment_file().await?;
     say(&format!("  the commit to {DEPLOYMENT}:"));
@@ -174,7 +119,59 @@ async fn update(world: &World, tag: &'static str) -> anyhow::Result<String> {
     ))
 }
 
-async fn expect_applied_revision(world: &World) -> anyhow::Result<super::hops::Awaited> {
+/// The hops of an image's way, awaited.
+struct Way {
+    /// Scan and choice.
+    reflector: [Awaited; 2],
+    /// The push of the commit.
+    push: Awaited,
+    /// Artifact, apply, health.
+    rest: [Awaited; 3],
+}
+
+/// Begins to await every hop of a tag's way.
+async fn way(world: &World, tag: &'static str, image: String) -> anyhow::Result<Way> {
+    let policies = flux::<ImagePolicy>(world);
+    let chosen = expect("choice", policies, "app", move |object| {
+        let latest = object.status.as_ref().and_then(|s| s.latest_ref.as_ref());
+        latest.is_some_and(|latest| latest.tag == tag)
+    });
+    let automations = flux::<ImageUpdateAutomation>(world);
+    let last = automations.get("fleet").await?.status;
+    let last = last.and_then(|status| status.last_push_commit);
+    let pushed = expect("push", automations, "fleet", move |object| {
+        let status = object.status.as_ref();
+        let commit = status.and_then(|status| status.last_push_commit.clone());
+        commit.is_some() && commit != last
+    });
+    let sources = flux::<GitRepository>(world);
+    let last = revision_of(&sources.get("fleet").await?).map(str::to_owned);
+    let stored = expect("artifact", sources, "fleet", move |object| {
+        revision_of(object).is_some_and(|revision| Some(revision) != last.as_deref())
+    });
+    let applied = expect(
+        "build and apply",
+        deployments(world),
+        "app",
+        move |object| image_of(object) == Some(&image),
+    );
+    Ok(Way {
+        reflector: [scanned(world, tag), chosen],
+        push: pushed,
+        rest: [stored, applied, expect_applied_revision(world).await?],
+    })
+}
+
+fn scanned(world: &World, tag: &'static str) -> Awaited {
+    let repositories = flux::<ImageRepository>(world);
+    expect("scan", repositories, "app", move |object| {
+        let status = object.status.as_ref();
+        let scan = status.and_then(|status| status.last_scan_result.as_ref());
+        scan.is_some_and(|scan| scan.latest_tags.iter().any(|latest| latest == tag))
+    })
+}
+
+async fn expect_applied_revision(world: &World) -> anyhow::Result<Awaited> {
     let api = flux::<Kustomization>(world);
     let last = api
         .get("apps")
@@ -191,18 +188,7 @@ async fn expect_applied_revision(world: &World) -> anyhow::Result<super::hops::A
 }
 
 async fn refusal(world: &World, tag: &'static str) -> anyhow::Result<()> {
-    let scanned = expect(
-        "scan",
-        flux::<ImageRepository>(world),
-        "app",
-        move |object| {
-            let scan = object
-                .status
-                .as_ref()
-                .and_then(|status| status.last_scan_result.as_ref());
-            scan.is_some_and(|scan| scan.latest_tags.iter().any(|latest| latest == tag))
-        },
-    );
+    let scanned = scanned(world, tag);
     world.push_image(tag).await?;
     request::<ImageRepository>(world, "app").await?;
     scanned
@@ -319,11 +305,6 @@ async fn live_image(world: &World) -> anyhow::Result<String> {
 
 fn revision_of(object: &GitRepository) -> Option<&str> {
     Some(object.status.as_ref()?.artifact.as_ref()?.revision.as_str())
-}
-
-async fn revision(world: &World) -> anyhow::Result<Option<String>> {
-    let object = flux::<GitRepository>(world).get("fleet").await?;
-    Ok(revision_of(&object).map(str::to_owned))
 }
 
 /// Asks for a reconciliation now, as a webhook or `flux reconcile` does.
