@@ -1,1 +1,243 @@
-//! To come: cli.
+//! The command line as scripts and people meet it: exit codes, what goes to stdout and what to
+//! stderr, hints, and the commands that need no cluster.
+
+use std::path::Path;
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::world::process::towpath;
+use crate::world::registry::{DockerRegistry, Lock};
+
+/// What a command did.
+struct Done {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn run(arguments: &[&str]) -> Done {
+    let output = towpath(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the binary starts");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = output;
+    Done {
+        code: status.code(),
+        stdout: String::from_utf8(stdout).expect("stdout is text"),
+        stderr: String::from_utf8(stderr).expect("stderr is text"),
+    }
+}
+
+/// Runs a command that is done, and returns its data.
+fn data(arguments: &[&str]) -> String {
+    let done = run(arguments);
+    assert_eq!(done.code, Some(0), "{arguments:?}: {}", done.stderr);
+    done.stdout
+}
+
+/// Runs a command that is not done: no data, and the texts on stderr.
+fn refused(arguments: &[&str], code: i32, texts: &[&str]) {
+    let done = run(arguments);
+    assert_eq!(done.code, Some(code), "{arguments:?}: {}", done.stderr);
+    assert_eq!(done.stdout, "", "{arguments:?}");
+    for text in texts {
+        let stderr = &done.stderr;
+        assert!(stderr.contains(text), "{arguments:?}: {text:?} in {stderr}");
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    std::fs::write(folder.join(name), text).expect("the folder is writable");
+}
+
+#[test]
+fn every_command_explains_itself() {
+    let whole = data(&["--help"]);
+    let commands = whole
+        .split("Commands:\n")
+        .nth(1)
+        .expect("it lists commands");
+    let commands: Vec<&str> = commands
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty() && *name != "help")
+        .collect();
+    for name in ["apiserver", "build", "demo", "policy", "run", "tags"] {
+        assert!(commands.contains(&name), "{name} in {commands:?}");
+    }
+    for name in commands {
+        let help = data(&[name, "--help"]);
+        assert!(help.contains(&format!("Usage: towpath {name}")), "{help}");
+    }
+    assert_eq!(
+        data(&["--version"]),
+        format!("towpath {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn wrong_arguments_are_two_and_nothing_is_printed_as_data() {
+    refused(&["tags"], 2, &["<IMAGE>", "Usage: towpath tags"]);
+    refused(&["build", "--colour"], 2, &["unexpected argument"]);
+    refused(&["punt"], 2, &["unrecognized subcommand 'punt'"]);
+    let both = ["tags", "a/b", "--semver", "1.x", "--numerical"];
+    refused(&both, 2, &["cannot be used with"]);
+    refused(&["--log", "a=b=c", "build"], 2, &["error: ", "hint: "]);
+}
+
+#[test]
+fn bash_can_complete() {
+    let script = data(&["completion", "bash"]);
+    assert!(script.contains("complete -F _towpath"), "{script}");
+    refused(&["completion", "csh"], 2, &["invalid value 'csh'"]);
+}
+
+#[test]
+fn a_build_prints_the_objects_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().to_str().expect("it is text");
+    write(
+        folder.path(),
+        "kustomization.yaml",
+        "resources: [map.yaml]\nnamePrefix: blue-\nnamespace: apps\n",
+    );
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: web\ndata:\n  a: \"1\"\n";
+    write(folder.path(), "map.yaml", map);
+    let want = "apiVersion: v1\ndata:\n  a: \"1\"\nkind: ConfigMap\nmetadata:\n  name: blue-web\n  \
+                namespace: apps\n";
+    let done = run(&["build", path]);
+    assert_eq!((done.code, done.stdout.as_str()), (Some(0), want));
+    assert_eq!(done.stderr, "");
+    let file = folder.path().join("out.yaml");
+    let file = file.to_str().expect("it is text");
+    assert_eq!(data(&["build", path, "-o", file]), "");
+    assert_eq!(std::fs::read_to_string(file).expect("it is there"), want);
+
+    write(
+        folder.path(),
+        "kustomization.yaml",
+        "resources: [gone.yaml]\n",
+    );
+    refused(&["build", path], 1, &["error: ", "gone.yaml"]);
+    let nowhere = format!("{path}/nowhere");
+    refused(&["build", &nowhere], 1, &["error: ", "nowhere", "hint: "]);
+}
+
+#[test]
+fn the_shipped_policies_pass_their_tables() {
+    let done = run(&["policy", "test", "policies"]);
+    assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
+    assert!(done.stdout.starts_with("POLICY"), "{}", done.stdout);
+    assert!(
+        done.stderr.ends_with(" passed, 0 failed\n"),
+        "{}",
+        done.stderr
+    );
+    let cases = data(&["policy", "test", "policies", "-o", "json"]);
+    let cases: Value = serde_json::from_str(&cases).expect("it is JSON");
+    assert_eq!(cases["failed"], 0);
+    let n_lines = done.stdout.lines().count() - 1;
+    assert_eq!(cases["passed"], n_lines);
+    assert!(n_lines >= 5, "{n_lines} cases");
+}
+
+#[test]
+fn a_table_that_is_wrong_fails_and_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().to_str().expect("it is text");
+    refused(
+        &["policy", "test", path],
+        1,
+        &["no file ends in .test.yaml"],
+    );
+    let policy = include_str!("../../policies/semver-stable.yaml");
+    write(folder.path(), "mine.yaml", policy);
+    let table = "cases:\n  - name: the smaller wins\n    tags: [1.0.0, 1.1.0]\n    choose: 1.0.0\n";
+    write(folder.path(), "mine.test.yaml", table);
+    let done = run(&["policy", "test", path]);
+    assert_eq!(done.code, Some(1));
+    assert!(done.stdout.contains("FAILED"), "{}", done.stdout);
+    for text in ["mine: the smaller wins: ", "1.1.0", "0 passed, 1 failed"] {
+        assert!(done.stderr.contains(text), "{text:?} in {}", done.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_are_listed_and_a_policy_says_why() {
+    let registry = DockerRegistry::start(Lock::Open);
+    let image = format!("{}/acme/app", registry.host());
+    for tag in ["1.0.0", "1.1.0", "2.0.0", "latest"] {
+        let pushed = towpath::cli::demo::registry::push(&image, tag, tag.as_bytes()).await;
+        pushed.expect("the registry takes it");
+    }
+    let list = data(&["tags", &image, "--insecure"]);
+    assert_eq!(list, "latest\n2.0.0\n1.1.0\n1.0.0\n", "as Flux keeps them");
+    let list = data(&["tags", &image, "--insecure", "-o", "json"]);
+    let list: Value = serde_json::from_str(&list).expect("it is JSON");
+    assert_eq!(list, json!({"tags": ["latest", "2.0.0", "1.1.0", "1.0.0"]}));
+
+    let policy = ["tags", &image, "--insecure", "--semver", "1.x"];
+    let rows = data(&policy);
+    assert!(rows.starts_with("TAG"), "{rows}");
+    let verdict = |tag: &str| rows.lines().find(|line| line.starts_with(tag));
+    let refusal = verdict("2.0.0").expect("every tag is listed");
+    assert!(refusal.contains("outside of the range"), "{rows}");
+    let chosen = data(&[&policy[..], &["-o", "json"]].concat());
+    let chosen: Value = serde_json::from_str(&chosen).expect("it is JSON");
+    assert_eq!(chosen["chosen"], "1.1.0");
+    let tags = chosen["tags"].as_array().expect("it lists tags");
+    let refused_tags: Vec<_> = tags
+        .iter()
+        .filter(|tag| tag["refused"] == true)
+        .map(|tag| tag["tag"].as_str().unwrap_or_default())
+        .collect();
+    assert_eq!(refused_tags, ["latest", "2.0.0"]);
+
+    let none = run(&["tags", &image, "--insecure", "--semver", "3.x"]);
+    assert_eq!(none.code, Some(1), "no choice is a failure");
+    assert!(none.stderr.contains("hint: "), "{}", none.stderr);
+    refused(
+        &["tags", &image],
+        1,
+        &["error: scan ", "hint: ", "--insecure"],
+    );
+    let tagged = format!("{image}:1.0.0");
+    refused(
+        &["tags", &tagged, "--insecure"],
+        1,
+        &["error: ", "without a tag"],
+    );
+}
+
+#[test]
+fn manifests_that_cannot_be_read_end_a_run_before_it_begins() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let data = folder.path().join("data");
+    let data = data.to_str().expect("it is text");
+    let broken = folder.path().join("broken.yaml");
+    write(folder.path(), "broken.yaml", "a: [1\n");
+    let broken = broken.to_str().expect("it is text");
+    refused(
+        &["run", "--data", data, "-f", broken],
+        1,
+        &["error: ", "broken.yaml"],
+    );
+    let gone = format!("{broken}.gone");
+    refused(
+        &["run", "--data", data, "-f", &gone],
+        1,
+        &["error: ", "broken.yaml.gone"],
+    );
+    let kubeconfig = ["run", "--data", data, "--kubeconfig", &gone];
+    refused(
+        &kubeconfig,
+        1,
+        &["error: ", "kubeconfig", "broken.yaml.gone"],
+    );
+}
