@@ -2,7 +2,7 @@
 //! trouble is not another's. `controllers` has the tests of each kind.
 
 mod controllers;
-mod stage;
+pub mod stage;
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
