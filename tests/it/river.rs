@@ -1,5 +1,6 @@
 //! The main job as people run it: `towpath run` between a real registry and a real Git server.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use kube::ResourceExt as _;
@@ -23,6 +24,9 @@ async fn a_pushed_tag_is_committed_and_applied_once() {
         .until(deployments(process.client()), "app", is_first)
         .await;
     let before = fleet.head();
+    let kubeconfig = std::fs::metadata(fleet.data().join("kubeconfig"));
+    let mode = kubeconfig.expect("it is written").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "the kubeconfig is its owner's");
 
     fleet.push_image("1.1.0").await;
     process.request::<ImageRepository>("app", "the tag").await;
