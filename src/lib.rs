@@ -15,73 +15,73 @@
 
 // WORDS: what every room may say.
 
-/// Moments at which tests end the process.
+// Moments at which tests end the process.
 pub mod failpoint;
 
-/// Secrets that do not print, paths that do not leave.
+// Secrets that do not print, paths that do not leave.
 pub mod safe;
 
-/// Go durations.
+// Go durations.
 pub mod duration;
 
-/// Image references, tags and digests.
+// Image references, tags and digests.
 pub mod image;
 
-/// RE2 patterns and Go's expansion.
+// RE2 patterns and Go's expansion.
 pub mod pattern;
 
-/// Versions and Masterminds constraints.
+// Versions and Masterminds constraints.
 pub mod version;
 
-/// Commit messages from Go templates.
+// Commit messages from Go templates.
 pub mod template;
 
-/// Flux's kinds as types, their CRDs, conditions and reasons.
+// Flux's kinds as types, their CRDs, conditions and reasons.
 pub mod api;
 
 // BANKS: the cluster, whoever answers.
 
-/// A `kube::Client` for a real cluster or the embedded API.
+// A `kube::Client` for a real cluster or the embedded API.
 pub mod cluster;
 
 // RIVER: one room a stage; rooms never call each other.
 
-/// Scans registries.
+// Scans registries.
 pub mod registry;
 
-/// Keeps complete scans.
+// Keeps complete scans.
 pub mod tags;
 
-/// Chooses a tag.
+// Chooses a tag.
 pub mod policy;
 
-/// Writes the choice into marked scalars.
+// Writes the choice into marked scalars.
 pub mod update;
 
-/// Fetches, commits and pushes.
+// Fetches, commits and pushes.
 pub mod git;
 
-/// Keeps and serves artifacts.
+// Keeps and serves artifacts.
 pub mod source;
 
-/// Builds what an artifact describes.
+// Builds what an artifact describes.
 pub mod kustomize;
 
-/// Applies, prunes and judges health.
+// Applies, prunes and judges health.
 pub mod apply;
 
 // MILL: the loop and one controller a kind.
 
-/// Watches, conditions, finalizers, events, requeues.
+// Watches, conditions, finalizers, events, requeues.
 pub mod reconcile;
 
-/// Decide, act, report.
+// Decide, act, report.
 pub mod controllers;
 
 // DOORS: what people touch.
 
-/// Everything together, running.
+// Everything together, running.
 pub mod serve;
 
-/// The command line.
+// The command line.
 pub mod cli;

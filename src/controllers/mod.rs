@@ -2,7 +2,7 @@
 //!
 //! Here rooms meet: a scan becomes a choice, a choice a commit, a commit an artifact, an artifact
 //! applied objects. Each hop is a change of an object's status that wakes the next kind (see
-//! [`wakes`]). Controllers never write conditions, finalizers, events or requeues; `reconcile` does.
+//! `wakes`). Controllers never write conditions, finalizers, events or requeues; `reconcile` does.
 
 mod artifacts;
 mod edit;

@@ -60,7 +60,7 @@ pub enum Pushed {
     Unchanged(Basis),
     /// The server would not take it; trying again at once is useless.
     Refused(Refusal),
-    /// Somebody else was faster [`ATTEMPTS_MAX`] times.
+    /// Somebody else was faster `ATTEMPTS_MAX` times.
     Beaten,
 }
 

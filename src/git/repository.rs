@@ -253,7 +253,7 @@ impl Repository {
         blocking(&self.permits, move || mirror.collect()).await
     }
 
-    /// Returns the newest commit on a branch, among its last [`HISTORY_MAX`], whose message has the
+    /// Returns the newest commit on a branch, among its last `HISTORY_MAX`, whose message has the
     /// line `key: value`: how a push is recognised whose answer was lost.
     pub async fn find_trailer(
         &self,
