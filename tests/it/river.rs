@@ -8,8 +8,8 @@ use towpath::api::{
     GitRepository, ImagePolicy, ImageRepository, ImageUpdateAutomation, Kustomization,
 };
 
-use crate::world::fleet::{Fleet, MARKED, REPOSITORY, deployments, image_of};
-use crate::world::process::Process;
+use crate::world::fleet::{Fleet, MARKED, REPOSITORY, USER, deployments, image_of};
+use crate::world::process::{Process, towpath};
 
 /// The longest that `towpath run` takes to end.
 const END_MAX: Duration = Duration::from_secs(10);
@@ -89,4 +89,112 @@ async fn settle(process: &Process, word: &str) -> Vec<Option<String>> {
         versions.push(applied.expect("it is applied").resource_version());
     }
     versions
+}
+
+/// Runs a command that must be done; returns its stdout and stderr.
+fn done(arguments: &[&str]) -> (String, String) {
+    let output = towpath(arguments).output().expect("the binary starts");
+    let text = |bytes| String::from_utf8(bytes).expect("it prints text");
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+    (stdout, stderr)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_without_a_cluster_commits_once() {
+    let fleet = Fleet::start().await;
+    let before = fleet.head();
+    fleet.push_image("1.1.0").await;
+    let objects = fleet.objects();
+    let objects = objects.to_str().expect("the path is text");
+    let (stdout, _) = done(&["update", "-f", objects, "--dry-run"]);
+    for path in MARKED {
+        assert!(stdout.contains(&format!("+++ {path}\n")), "{stdout}");
+    }
+    let image = fleet.image();
+    assert!(
+        stdout.contains(&format!("+                image:   '{image}:1.1.0' ")),
+        "{stdout}"
+    );
+    assert_eq!(fleet.head(), before, "a dry run commits nothing");
+
+    let (stdout, _) = done(&["update", "-f", objects]);
+    check_commit(&fleet, &before);
+    let head = fleet.head();
+    let pushed = format!("flux-system/fleet: pushed {head}\n");
+    assert!(stdout.ends_with(&pushed), "{stdout}");
+    let (stdout, stderr) = done(&["update", "-f", objects]);
+    assert_eq!(stdout, "");
+    assert!(stderr.contains("flux-system/fleet: up to date"), "{stderr}");
+    assert_eq!(fleet.head(), head, "a second run commits nothing");
+
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join(MARKED[0]);
+    std::fs::create_dir(folder.path().join("apps")).expect("the folder is writable");
+    std::fs::write(&file, fleet.blob(&before, MARKED[0])).expect("the folder is writable");
+    let path = folder.path().to_str().expect("the path is text");
+    done(&["update", "-f", objects, "--path", path]);
+    let written = std::fs::read(&file).expect("the file is there");
+    assert_eq!(written, fleet.blob(&head, MARKED[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_may_not_push_fails_without_the_password() {
+    let fleet = Fleet::start().await;
+    fleet.push_image("1.1.0").await;
+    let objects = std::fs::read_to_string(fleet.objects()).expect("it is written");
+    let wrong = objects.replace(USER.1, "wr0ng-s3cret");
+    assert_ne!(wrong, objects);
+    std::fs::write(fleet.objects(), wrong).expect("the folder is writable");
+    let mut command = towpath(&["update", "-f"]);
+    let output = command.arg(fleet.objects()).output();
+    let output = output.expect("the binary starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("error: "), "{stderr}");
+    assert!(stderr.contains(REPOSITORY), "{stderr}");
+    assert!(!stderr.contains("wr0ng"), "{stderr}");
+    assert_eq!(fleet.n_commits(), 1);
+}
+
+#[test]
+fn the_demo_does_the_whole_job_and_leaves_nothing() {
+    let temporary = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut command = towpath(&["demo"]);
+    let output = command.env("TMPDIR", temporary.path()).output();
+    let output = output.expect("the binary starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    for text in [
+        "/acme/app:1.0.0 is applied",
+        "(no container runs here",
+        "/acme/app:1.1.0\" # {\"$imagepolicy\": \"flux-system:app\"}",
+        "2.0.0    is outside of the range",
+        "by-hand:1 was seen and replaced",
+        "/acme/app:1.0.0 is applied again",
+    ] {
+        assert!(stdout.contains(text), "{text:?} in {stdout}");
+    }
+    let (_, table) = stdout.split_once("\nHOP ").expect("it ends with a table");
+    let hops: Vec<_> = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split("  ").next())
+        .collect();
+    let want = [
+        "push of the image",
+        "scan",
+        "choice",
+        "diff and commit",
+        "push",
+        "artifact",
+        "build and apply",
+        "healthy",
+    ];
+    assert_eq!(hops, want.map(Some), "{table}");
+    let left = std::fs::read_dir(temporary.path())
+        .expect("it is there")
+        .count();
+    assert_eq!(left, 0, "files are left");
 }
