@@ -14,14 +14,14 @@ use tokio_util::task::AbortOnDropHandle;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A hop that is awaited.
-pub(super) struct Awaited {
+pub struct Awaited {
     name: &'static str,
     seen: AbortOnDropHandle<anyhow::Result<Instant>>,
 }
 
 /// A hop that happened.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Hop {
+pub struct Hop {
     /// Its name.
     pub name: &'static str,
     /// When it was done.
@@ -30,7 +30,7 @@ pub(super) struct Hop {
 
 /// Begins to await a hop: the moment at which `reached` first holds for the object. What comes before
 /// the watch began counts too.
-pub(super) fn expect<K>(
+pub fn expect<K>(
     name: &'static str,
     api: Api<K>,
     object: &str,
@@ -72,7 +72,7 @@ impl Awaited {
 }
 
 /// Returns the rows of a table: each hop with its own time and the time since `began`.
-pub(super) fn rows(began: Instant, hops: &[Hop]) -> Vec<Vec<String>> {
+pub fn rows(began: Instant, hops: &[Hop]) -> Vec<Vec<String>> {
     let mut last = began;
     let mut rows = Vec::with_capacity(hops.len());
     for hop in hops {
@@ -89,6 +89,6 @@ pub(super) fn rows(began: Instant, hops: &[Hop]) -> Vec<Vec<String>> {
 }
 
 /// Returns a duration in milliseconds, with one digit behind the point.
-pub(super) fn milliseconds(duration: Duration) -> String {
+pub fn milliseconds(duration: Duration) -> String {
     format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
 }

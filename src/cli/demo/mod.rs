@@ -1,14 +1,17 @@
 //! `towpath demo`: the whole job on one machine, with nothing installed but the binary.
 //!
 //! A small registry and a Git server in this process are the world; the embedded API and all
-//! controllers are the product, as they run everywhere.
+//! controllers are the product, as they run everywhere. The parts are public for the benchmark and for
+//! tests; nothing of the product uses them.
 
 pub mod git_server;
-mod hops;
+pub mod hops;
+mod objects;
 pub mod registry;
 mod stand_in;
 mod story;
-mod world;
+pub mod travel;
+pub mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -3,26 +3,17 @@
 use std::fmt::Write as _;
 
 use anyhow::Context;
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::hops::{Awaited, Hop, expect, milliseconds, rows};
+use super::hops::{expect, milliseconds, rows};
+use super::objects::{deployments, flux, image_of, request, shows};
+use super::travel;
 use super::world::{DEPLOYMENT, World};
-use crate::api::annotations::REQUESTED_AT;
-use crate::api::conditions::READY;
-use crate::api::{
-    ConditionStatus, GitRepository, ImagePolicy, ImageRepository, ImageUpdateAutomation,
-    Kustomization,
-};
+use crate::api::{GitRepository, ImagePolicy, ImageRepository, ImageUpdateAutomation};
 use crate::cli::output;
 use crate::policy::Policy;
-use crate::reconcile::Kind;
-
-const NAMESPACE: &str = "flux-system";
 
 /// Tells the whole story. Fails with the hop that did not happen.
 pub(super) async fn tell(world: &World) -> anyhow::Result<()> {
@@ -47,14 +38,7 @@ fn say(line: &str) {
 
 async fn first(world: &World) -> anyhow::Result<()> {
     let began = Instant::now();
-    let applied = expect(
-        "first apply",
-        flux::<Kustomization>(world),
-        "apps",
-        is_ready,
-    );
-    applied
-        .done()
+    travel::first(world)
         .await
         .map_err(|error| explain(world, error))?;
     let image = live_image(world).await?;
@@ -67,128 +51,35 @@ async fn first(world: &World) -> anyhow::Result<()> {
 }
 
 /// Pushes a tag and follows it; returns the table of the hops' times.
-async fn update(world: &World, tag: &'static str) -> anyhow::Result<String> {
+async fn update(world: &World, tag: &str) -> anyhow::Result<String> {
     let before = world.deployment_file().await?;
-    let image = format!("{}:{tag}", world.image());
-    let Way {
-        reflector,
-        push,
-        rest,
-    } = way(world, tag, image.clone()).await?;
-    let began = Instant::now();
-    world.push_image(tag).await?;
-    request::<ImageRepository>(world, "app").await?;
-    let mut hops = vec![Hop {
-        name: "push of the image",
-        at: Instant::now(),
-    }];
-    let lost = |error| explain(world, error);
-    for awaited in reflector {
-        hops.push(awaited.done().await.map_err(lost)?);
-    }
-    let push = push.done().await.map_err(lost)?;
-    if let Some((arrived, answered)) = world.pushes.last() {
-        hops.push(Hop {
-            name: "diff and commit",
-            at: arrived,
-        });
-        hops.push(Hop {
-            name: push.name,
-            at: answered,
-        });
-    }
-    for awaited in rest {
-        hops.push(awaited.done().await.map_err(lost)?);
-    }
+    let travel = travel::follow(world, tag)
+        .await
+        .map_err(|error| explain(world, error))?;
     let after = world.deployment_file().await?;
     say(&format!("  the commit to {DEPLOYMENT}:"));
     say(&difference(&before, &after));
-    for hop in rows(began, &hops) {
+    let rows = rows(travel.began, &travel.hops);
+    for hop in &rows {
         say(&format!(
             "  {:<18} {:>10}   after {:>10}",
             hop[0], hop[1], hop[2]
         ));
     }
     anyhow::ensure!(
-        live_image(world).await? == image,
+        live_image(world).await? == format!("{}:{tag}", world.image()),
         "the new image is not applied"
     );
-    Ok(output::table(
-        &["HOP", "TIME", "SINCE THE PUSH"],
-        &rows(began, &hops),
-    ))
-}
-
-/// The hops of an image's way, awaited.
-struct Way {
-    /// Scan and choice.
-    reflector: [Awaited; 2],
-    /// The push of the commit.
-    push: Awaited,
-    /// Artifact, apply, health.
-    rest: [Awaited; 3],
-}
-
-/// Begins to await every hop of a tag's way.
-async fn way(world: &World, tag: &'static str, image: String) -> anyhow::Result<Way> {
-    let policies = flux::<ImagePolicy>(world);
-    let chosen = expect("choice", policies, "app", move |object| {
-        let latest = object.status.as_ref().and_then(|s| s.latest_ref.as_ref());
-        latest.is_some_and(|latest| latest.tag == tag)
-    });
-    let automations = flux::<ImageUpdateAutomation>(world);
-    let last = automations.get("fleet").await?.status;
-    let last = last.and_then(|status| status.last_push_commit);
-    let pushed = expect("push", automations, "fleet", move |object| {
-        let status = object.status.as_ref();
-        let commit = status.and_then(|status| status.last_push_commit.clone());
-        commit.is_some() && commit != last
-    });
-    let sources = flux::<GitRepository>(world);
-    let last = revision_of(&sources.get("fleet").await?).map(str::to_owned);
-    let stored = expect("artifact", sources, "fleet", move |object| {
-        revision_of(object).is_some_and(|revision| Some(revision) != last.as_deref())
-    });
-    let applied = expect(
-        "build and apply",
-        deployments(world),
-        "app",
-        move |object| image_of(object) == Some(&image),
-    );
-    Ok(Way {
-        reflector: [scanned(world, tag), chosen],
-        push: pushed,
-        rest: [stored, applied, expect_applied_revision(world).await?],
-    })
-}
-
-fn scanned(world: &World, tag: &'static str) -> Awaited {
-    let repositories = flux::<ImageRepository>(world);
-    expect("scan", repositories, "app", move |object| {
-        let status = object.status.as_ref();
-        let scan = status.and_then(|status| status.last_scan_result.as_ref());
-        scan.is_some_and(|scan| scan.latest_tags.iter().any(|latest| latest == tag))
-    })
-}
-
-async fn expect_applied_revision(world: &World) -> anyhow::Result<Awaited> {
-    let api = flux::<Kustomization>(world);
-    let last = api
-        .get("apps")
-        .await?
-        .status
-        .and_then(|status| status.last_applied_revision);
-    Ok(expect("healthy", api, "apps", move |object| {
-        let applied = object
-            .status
-            .as_ref()
-            .and_then(|s| s.last_applied_revision.clone());
-        is_ready(object) && applied != last
-    }))
+    Ok(output::table(&["HOP", "TIME", "SINCE THE PUSH"], &rows))
 }
 
 async fn refusal(world: &World, tag: &'static str) -> anyhow::Result<()> {
-    let scanned = scanned(world, tag);
+    let scanned = expect(
+        "scan",
+        flux::<ImageRepository>(world),
+        "app",
+        move |object| shows(object, tag),
+    );
     world.push_image(tag).await?;
     request::<ImageRepository>(world, "app").await?;
     scanned
@@ -268,31 +159,6 @@ async fn roll_back(world: &World, tag: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn flux<K>(world: &World) -> Api<K>
-where
-    K: Resource<Scope = kube::core::NamespaceResourceScope>,
-    K::DynamicType: Default,
-{
-    Api::namespaced(world.client.clone(), NAMESPACE)
-}
-
-fn deployments(world: &World) -> Api<Deployment> {
-    Api::namespaced(world.client.clone(), "apps")
-}
-
-fn is_ready<K: Kind>(object: &K) -> bool {
-    let ready = object
-        .conditions()
-        .iter()
-        .find(|condition| condition.type_ == READY);
-    ready.is_some_and(|ready| ready.status == ConditionStatus::True)
-}
-
-fn image_of(deployment: &Deployment) -> Option<&String> {
-    let spec = deployment.spec.template.spec.as_ref()?;
-    spec.containers.first()?.image.as_ref()
-}
-
 async fn live_image(world: &World) -> anyhow::Result<String> {
     let deployment = deployments(world)
         .get("app")
@@ -301,27 +167,6 @@ async fn live_image(world: &World) -> anyhow::Result<String> {
     image_of(&deployment)
         .cloned()
         .context("the Deployment has no image")
-}
-
-fn revision_of(object: &GitRepository) -> Option<&str> {
-    Some(object.status.as_ref()?.artifact.as_ref()?.revision.as_str())
-}
-
-/// Asks for a reconciliation now, as a webhook or `flux reconcile` does.
-async fn request<K>(world: &World, name: &str) -> anyhow::Result<()>
-where
-    K: Resource<Scope = kube::core::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
-    K::DynamicType: Default,
-{
-    let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {REQUESTED_AT: now}}}));
-    flux::<K>(world)
-        .patch(name, &PatchParams::default(), &patch)
-        .await?;
-    Ok(())
 }
 
 fn since(began: Instant) -> String {

@@ -25,10 +25,14 @@ const BRANCH: &str = "main";
 pub(super) const DEPLOYMENT: &str = "apps/deployment.yaml";
 
 /// Everything that the demo started.
-pub(super) struct World {
+pub struct World {
+    /// Where images are pushed to.
     pub registry: Registry,
+    /// The API that holds all objects.
     pub client: Client,
+    /// What the Git server was asked to take.
     pub pushes: Pushes,
+    /// The product.
     pub running: Running,
     folder: PathBuf,
     fleet: Repository,
@@ -37,9 +41,10 @@ pub(super) struct World {
 
 /// When the last push reached the Git server, and when it was answered.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Pushes(Arc<Mutex<Option<(Instant, Instant)>>>);
+pub struct Pushes(Arc<Mutex<Option<(Instant, Instant)>>>);
 
 impl Pushes {
+    /// Returns when the last push arrived and when it was answered; nothing before the first.
     pub fn last(&self) -> Option<(Instant, Instant)> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +112,7 @@ impl World {
         })
     }
 
-    /// Pushes an image.
+    /// Pushes an image. Fails when the registry refuses it.
     pub async fn push_image(&self, tag: &str) -> anyhow::Result<()> {
         super::registry::push(&image(&self.registry), tag, tag.as_bytes()).await?;
         Ok(())
@@ -118,7 +123,7 @@ impl World {
         image(&self.registry)
     }
 
-    /// Returns the marked file as it is at the head of the branch.
+    /// Returns the marked file as it is at the head of the branch. Fails when it cannot be fetched.
     pub async fn deployment_file(&self) -> anyhow::Result<String> {
         let head = crate::git::Selector::Branch(BRANCH.to_owned());
         let checkout = self.fleet.checkout(&head).await?;
@@ -131,7 +136,8 @@ impl World {
         Ok(String::from_utf8(bytes)?)
     }
 
-    /// Commits and pushes new content of the marked file, as a person would.
+    /// Commits and pushes new content of the marked file, as a person would. Fails when the push
+    /// does not land.
     pub async fn commit(&self, content: String, message: &str) -> anyhow::Result<()> {
         let edits = BTreeMap::from([(DEPLOYMENT.to_owned(), content.into_bytes())]);
         push(&self.fleet, edits, message).await
