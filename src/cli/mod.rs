@@ -29,15 +29,9 @@ use clap::{Parser, Subcommand};
     max_term_width = 100
 )]
 pub struct Arguments {
-    /// What to log on stderr, such as `info` or `towpath=debug`.
-    #[arg(
-        long,
-        global = true,
-        env = "TOWPATH_LOG",
-        default_value = "warn",
-        value_name = "FILTER"
-    )]
-    log: String,
+    /// What to log on stderr, such as `info` or `towpath=debug`; `warn` by default, `error` in the demo.
+    #[arg(long, global = true, env = "TOWPATH_LOG", value_name = "FILTER")]
+    log: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -57,7 +51,11 @@ enum Command {
 /// Parses the process' arguments, runs the command and returns the exit code.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(error) = start_logging(&arguments.log) {
+    // The demo tells what happens itself.
+    let quiet = matches!(arguments.command, Command::Demo(_));
+    let filter = arguments.log.as_deref();
+    let filter = filter.unwrap_or(if quiet { "error" } else { "warn" });
+    if let Err(error) = start_logging(filter) {
         hint::print(&error);
         return ExitCode::from(2);
     }
