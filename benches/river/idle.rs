@@ -50,7 +50,7 @@ pub async fn print(n_repositories: usize, window: Duration) -> anyhow::Result<()
     all_scanned(&data, n_repositories).await?;
     let scanned = asked.elapsed();
     println!(
-        "\nIdle with {n_repositories} ImageRepositories that are not due, {} s each",
+        "\nIdle with {n_repositories} ImageRepositories that are not due, {} s each, counted in 10 ms",
         window.as_secs()
     );
     println!(
