@@ -6,6 +6,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says so")]
 
+mod setters;
+mod templates;
+
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -25,6 +29,11 @@ pub(crate) fn folders() -> Vec<PathBuf> {
         .collect()
 }
 
+/// Prints a count even where the test passes, past the capture of test output.
+pub(crate) fn count(line: &str) {
+    writeln!(std::io::stdout(), "{line}").expect("because stdout is open while tests run");
+}
+
 /// Runs every row of a table through `check`, which says what is wrong; fails with all of that.
 fn run_table(name: &str, check: impl Fn(&Value) -> Result<(), String>) {
     let mut wrong = Vec::new();
@@ -41,7 +50,7 @@ fn run_table(name: &str, check: impl Fn(&Value) -> Result<(), String>) {
                 wrong.push(format!("{difference}\n    {line}"));
             }
         }
-        println!("{}: {n_here} rows of {name}", folder.display());
+        count(&format!("{}: {n_here} rows of {name}", folder.display()));
         n_rows += n_here;
     }
     assert!(n_rows > 0, "no rows of {name}");
@@ -366,7 +375,7 @@ fn shipped_policies_pass_their_tables() {
         let outcomes = policy::table::run(&read(&path), &read(&table))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(!outcomes.is_empty(), "{name} has no cases");
-        println!("{name}: {} cases", outcomes.len());
+        count(&format!("{name}: {} cases", outcomes.len()));
         for outcome in outcomes {
             assert!(
                 outcome.passes(),

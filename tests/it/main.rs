@@ -19,7 +19,5 @@ mod reconcile;
 mod registry;
 mod river;
 mod source;
-mod template_cases;
 mod tidy;
-mod update_cases;
 mod world;

@@ -4,22 +4,14 @@
 //! prints a count for each.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use towpath::template::{Change, Data, FileChange, ObjectChange, message};
 
+use super::{count, folders};
+
 /// Functions that are refused by name; rows that call one must say so.
 const REFUSED: [&str; 5] = ["bcrypt", "derivePassword", "htpasswd", "randInt", "shuffle"];
-
-/// Returns the folders of tables.
-fn folders() -> Vec<PathBuf> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/image");
-    let more = std::env::var_os("TOWPATH_CASES_IMAGE").unwrap_or_default();
-    let mut folders = vec![own];
-    folders.extend(std::env::split_paths(&more).filter(|path| path.is_dir()));
-    folders
-}
 
 fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or("").to_owned()
@@ -122,10 +114,10 @@ fn messages_are_those_that_flux_makes() {
             wrong.extend(check(&row, &all));
         }
         let n_right = n_rows - n_refused - (wrong.len() - before);
-        println!(
+        count(&format!(
             "{}: {n_right} of {n_rows} templates, {n_refused} refused by name",
             folder.display()
-        );
+        ));
         assert!(n_rows > 0, "{} has no rows", folder.display());
     }
     assert!(n_folders > 0, "there is no folder with templates.jsonl");

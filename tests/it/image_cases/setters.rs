@@ -15,7 +15,7 @@ use towpath::api::ImageRef;
 use towpath::safe::SafePath;
 use towpath::update::{self, Files, Kind, PolicyChoice, Report, Setters};
 
-use crate::image_cases::folders;
+use super::{count, folders};
 
 /// Bytes of a file or the target of a link.
 enum Entry {
@@ -285,7 +285,7 @@ fn marked_scalars_change_and_no_other_byte() {
                 wrong.push(format!("{}: {}", case.name, differences.join("\n")));
             }
         }
-        println!("{}: {n_here} trees of setters", folder.display());
+        count(&format!("{}: {n_here} trees of setters", folder.display()));
         n_cases += n_here;
     }
     assert!(n_cases > 0);
