@@ -33,7 +33,11 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         kubeconfig_file: None,
         files: arguments.files,
     };
-    let running = serve::start(options, shutdown).await?;
+    let started = serve::start(options, shutdown).await;
+    let running = match advice(&started) {
+        Some(advice) => started.hint(advice)?,
+        None => started?,
+    };
     eprintln!(
         "Serving {}, data in {}.",
         running.description(),
@@ -41,6 +45,16 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     );
     running.ended().await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns what helps against the failures that people meet first.
+fn advice(started: &anyhow::Result<serve::Running>) -> Option<&'static str> {
+    let text = format!("{:#}", started.as_ref().err()?);
+    if text.contains("namespaces \"") {
+        return Some("put the Namespace into the manifests, or create it first");
+    }
+    let advice = "without --kubeconfig the embedded API serves, and no cluster is needed";
+    text.contains("read the kubeconfig").then_some(advice)
 }
 
 fn data_home() -> anyhow::Result<PathBuf> {
