@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     /// What of the pattern's groups is compared, such as $ts.
     #[arg(long, value_name = "TEMPLATE", requires = "pattern")]
     extract: Option<String>,
-    /// Allows plain http.
+    /// Allows plain http; a registry on this machine may always speak it.
     #[arg(long)]
     insecure: bool,
     /// The docker configuration with credentials; $DOCKER_CONFIG/config.json by default.
@@ -73,7 +73,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .hint("name the image without a tag, such as ghcr.io/acme/app")?;
     let policy = policy(&arguments)?;
     let mut access = Access::anonymous(Duration::from_secs(arguments.timeout));
-    access.insecure = arguments.insecure;
+    access.insecure = arguments.insecure || is_loopback(repository.registry().as_str());
     access.credential = credential(&arguments, &repository)?;
     let client = Client::new();
     let listing = client.tags(&repository, &access, &|_| true);
@@ -81,9 +81,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let listing = progress::during(&scanning, listing)
         .await
         .with_context(|| format!("scan {repository}"))
-        .hint(
-            "a private registry needs --docker-config; one on this machine may need --insecure",
-        )?;
+        .hint("a private registry needs --docker-config; one without TLS needs --insecure")?;
     let Some(policy) = policy else {
         return list(&listing.tags, arguments.output);
     };
@@ -122,6 +120,17 @@ fn policy(arguments: &Arguments) -> anyhow::Result<Option<Policy>> {
         extract: arguments.extract.clone().unwrap_or_default(),
     });
     Ok(Some(Policy::new(&choice, filter.as_ref())?))
+}
+
+/// Whether a registry (`host` or `host:port`) is on this machine, where nobody listens on the way.
+fn is_loopback(registry: &str) -> bool {
+    let host = match registry.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => registry,
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address: Option<std::net::IpAddr> = address.parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
 fn credential(
@@ -197,5 +206,25 @@ fn show(explanation: &Explanation, format: output::Format) -> anyhow::Result<Exi
     match &explanation.selection {
         Ok(_) => Ok(ExitCode::SUCCESS),
         Err(error) => Err(anyhow::anyhow!("{error}")).hint("no tag is allowed by this policy"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_loopback;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for registry in [
+            "localhost",
+            "localhost:5000",
+            "127.0.0.1:5000",
+            "[::1]:5000",
+        ] {
+            assert!(is_loopback(registry), "{registry}");
+        }
+        for registry in ["ghcr.io", "10.0.0.1:5000", "localhost.example.com:5000"] {
+            assert!(!is_loopback(registry), "{registry}");
+        }
     }
 }
