@@ -209,9 +209,11 @@ impl Writer {
     fn double(&mut self, text: &str, indent: usize, is_key: bool) {
         self.indicator("\"", true, false);
         let mut spaces = false;
+        // The emitter asks at each place whether the whole text begins with a mark.
+        let is_marked = text.starts_with('\u{feff}');
         let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
-            if !is_printable(c) || is_break(c) || matches!(c, '"' | '\\') {
+            if is_marked || !is_printable(c) || is_break(c) || matches!(c, '"' | '\\') {
                 self.escape(c);
                 spaces = false;
             } else if c == ' ' {
@@ -316,4 +318,13 @@ impl Writer {
 
 fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_text_that_begins_with_a_mark_is_escaped_throughout() {
+        let text = crate::to_yaml(&"\u{feff}b m\n".into());
+        assert_eq!(text, "\"\\uFEFF\\x62\\x20\\x6D\\n\"\n");
+    }
 }
