@@ -15,6 +15,7 @@ mod faults;
 mod git;
 mod image_cases;
 mod kubectl;
+mod kustomize_peer;
 mod reconcile;
 mod registry;
 mod river;
