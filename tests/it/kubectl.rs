@@ -8,10 +8,9 @@ use std::process::{Child, Command, Stdio};
 use towpath::api::ImageUpdateAutomation;
 
 use crate::world::git;
+use crate::world::kubectl::kubectl;
 use crate::world::process::{PATIENCE, client, terminate, towpath};
 
-/// The version that answers are compared with.
-const VERSION: &str = "v1.37.";
 /// Flux's five kinds with its columns.
 const KINDS: [(&str, &str); 5] = [
     ("imagepolicies", "IMAGE TAG READY STATUS AGE"),
@@ -20,18 +19,6 @@ const KINDS: [(&str, &str); 5] = [
     ("gitrepositories", "URL AGE READY STATUS"),
     ("kustomizations", "AGE READY STATUS"),
 ];
-
-/// Returns kubectl 1.37, installed by tools/test.
-fn kubectl() -> PathBuf {
-    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/kubectl");
-    let found = [installed, PathBuf::from("kubectl")]
-        .into_iter()
-        .find(|path| {
-            let version = Command::new(path).args(["version", "--client"]).output();
-            version.is_ok_and(|version| String::from_utf8_lossy(&version.stdout).contains(VERSION))
-        });
-    found.unwrap_or_else(|| panic!("there is no kubectl {VERSION}x; tools/test installs it"))
-}
 
 /// A running demo.
 struct Demo {

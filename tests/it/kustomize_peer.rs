@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use kustomize::{FolderFiles, Options, Order};
 
-/// The version that answers are compared with.
-const VERSION: &str = "v1.37.";
+use crate::world::kubectl::kubectl;
+
 /// Overlays of the ordinary run.
 const N_OVERLAYS: u64 = 60;
 /// The seed of the ordinary run.
@@ -706,18 +706,6 @@ impl Overlay {
             writeln!(text, "    options:\n      {options}").unwrap();
         }
     }
-}
-
-/// Returns kubectl 1.37, installed by tools/test.
-fn kubectl() -> PathBuf {
-    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/kubectl");
-    let found = [installed, PathBuf::from("kubectl")]
-        .into_iter()
-        .find(|path| {
-            let version = Command::new(path).args(["version", "--client"]).output();
-            version.is_ok_and(|version| String::from_utf8_lossy(&version.stdout).contains(VERSION))
-        });
-    found.unwrap_or_else(|| panic!("there is no kubectl {VERSION}x; tools/test installs it"))
 }
 
 fn number(name: &str, default: u64) -> u64 {

@@ -3,5 +3,6 @@
 
 pub mod fleet;
 pub mod git;
+pub mod kubectl;
 pub mod process;
 pub mod registry;
