@@ -10,7 +10,7 @@ use kube::ResourceExt;
 
 use super::marked_files::MarkedFiles;
 use crate::api::{ImageRef, ImageUpdateAutomation};
-use crate::git::{self, Basis, Change, Person, Recomputed};
+use crate::git::{self, Basis, Change, Person, Recomputed, SigningKey};
 use crate::reconcile::Timestamp;
 use crate::safe::SafePath;
 use crate::template::{self, Data, FileChange, ObjectChange};
@@ -29,6 +29,7 @@ pub(super) struct Edit {
     namespace: String,
     name: String,
     time_s: i64,
+    signing_key: Option<Arc<SigningKey>>,
     last: Last,
 }
 
@@ -105,8 +106,17 @@ impl Edit {
             name: object.name_any(),
             namespace,
             time_s: now.as_second(),
+            signing_key: None,
             last: Last::default(),
         })
+    }
+
+    /// Returns the edit, made as commits that the key signs.
+    pub fn signed_by(self, signing_key: Option<Arc<SigningKey>>) -> Self {
+        Self {
+            signing_key,
+            ..self
+        }
     }
 
     /// Returns where the last making leaves what it has to say.
@@ -165,6 +175,7 @@ impl Edit {
             time_s: self.time_s,
             message: template::message(&self.template, &data)?,
             trailers: Vec::new(),
+            signing_key: self.signing_key.clone(),
         }))
     }
 

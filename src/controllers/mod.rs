@@ -20,6 +20,7 @@ mod outcome;
 mod run;
 mod secrets;
 mod selector;
+mod signing;
 mod wakes;
 
 pub use edit::FileUpdate;

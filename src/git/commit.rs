@@ -1,12 +1,16 @@
 //! Commits as objects.
 //!
-//! In: a [`Change`], a tree, a parent. Out: the commit object. Pure; the time comes in.
+//! In: a [`Change`], a tree, a parent. Out: the commit object, signed when there is a key. Pure; the
+//! time comes in.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use gix::{ObjectId, objs::Commit};
 
-use super::{Error, objects::Object};
+use super::{Error, objects::Object, sign::SigningKey};
+
+/// The header of a commit that holds its signature, whatever kind it is.
+const SIGNATURE: &str = "gpgsig";
 
 /// A name and an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub struct Change {
     pub message: String,
     /// Lines `key: value` put below the message, by which a push is recognised later.
     pub trailers: Vec<(String, String)>,
+    /// What signs the commit, if anything.
+    pub signing_key: Option<Arc<SigningKey>>,
 }
 
 /// Returns the commit object of a change.
@@ -44,7 +50,7 @@ pub(super) fn commit(
         email: plain(&change.author.email).into(),
         time: gix::date::Time::new(change.time_s, 0),
     };
-    Object::of(&Commit {
+    let mut commit = Commit {
         tree,
         parents: parent.into_iter().collect(),
         committer: author.clone(),
@@ -52,7 +58,15 @@ pub(super) fn commit(
         encoding: None,
         message: message(&change.message, &change.trailers).into(),
         extra_headers: Vec::new(),
-    })
+    };
+    let unsigned = Object::of(&commit)?;
+    let Some(key) = &change.signing_key else {
+        return Ok(unsigned);
+    };
+    let signature = key.sign(&unsigned.data, change.time_s)?;
+    let header = (SIGNATURE.into(), signature.trim_end().into());
+    commit.extra_headers.push(header);
+    Object::of(&commit)
 }
 
 /// Returns a name or address without what would end it: Git drops these bytes, too.

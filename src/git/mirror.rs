@@ -529,6 +529,7 @@ mod tests {
             time_s: 0,
             message: String::new(),
             trailers: Vec::new(),
+            signing_key: None,
         };
         let db = mirror.objects();
         let empty = ObjectId::empty_tree(objects::HASH);

@@ -17,10 +17,12 @@ mod http;
 mod mirror;
 pub(crate) mod objects;
 pub(crate) mod pkt;
+mod private_key;
 mod push;
 mod references;
 mod remote;
 mod repository;
+mod sign;
 mod tree;
 mod upload;
 
@@ -34,6 +36,7 @@ pub use push::{Basis, Landed, Pushed, Recomputed, Refusal, Target};
 pub use references::{Reference, References};
 pub use remote::{Credentials, Remote, RemoteUrl, Tls};
 pub use repository::{Git, Repository};
+pub use sign::SigningKey;
 pub(crate) use tree::check_name;
 pub use tree::{Entry, EntryKind, Tree, TreeReader, Visited};
 

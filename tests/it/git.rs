@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod demo;
+mod signing;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -57,6 +58,7 @@ fn change(edits: &[(&str, &str)]) -> Change {
         time_s: 1_800_000_000,
         message: "Update images\n".to_owned(),
         trailers: Vec::new(),
+        signing_key: None,
     }
 }
 

@@ -9,6 +9,7 @@ use towpath::api::{
 };
 
 use crate::world::fleet::{Fleet, MARKED, REPOSITORY, USER, deployments, image_of};
+use crate::world::keys::SshKey;
 use crate::world::process::{Process, towpath};
 
 /// The longest that `towpath run` takes to end.
@@ -136,6 +137,33 @@ async fn an_update_without_a_cluster_commits_once() {
     done(&["update", "-f", objects, "--path", path]);
     let written = std::fs::read(&file).expect("the file is there");
     assert_eq!(written, fleet.blob(&head, MARKED[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_signs_its_commit_with_the_key_of_the_secret() {
+    let fleet = Fleet::start().await;
+    fleet.push_image("1.1.0").await;
+    let pair = SshKey::ed25519();
+    let objects = std::fs::read_to_string(fleet.objects()).expect("it is written");
+    let signing = "    commit:\n      signingKey: {type: ssh, secretRef: {name: signing}}\n";
+    let signed = objects.replace("    commit:\n", signing);
+    assert_ne!(signed, objects);
+    let secret = serde_json::json!({"apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "signing", "namespace": "flux-system"},
+        "stringData": {"identity": pair.private_key()}});
+    let signed = format!("{signed}\n---\n{secret}\n");
+    std::fs::write(fleet.objects(), signed).expect("the folder is writable");
+    done(&[
+        "update",
+        "-f",
+        fleet.objects().to_str().expect("it is text"),
+    ]);
+    assert_eq!(fleet.n_commits(), 2);
+    let allowed = pair.path().with_extension("allowed");
+    let line = format!("towpath@example.com {}\n", pair.public_key());
+    std::fs::write(&allowed, line).expect("the folder is writable");
+    let set = format!("gpg.ssh.allowedSignersFile={}", allowed.display());
+    fleet.git(&["-c", &set, "verify-commit", "main"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

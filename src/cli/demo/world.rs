@@ -199,6 +199,7 @@ async fn push(
         time_s: i64::try_from(now.as_secs())?,
         message: message.to_owned(),
         trailers: Vec::new(),
+        signing_key: None,
     };
     let target = Target {
         branch: BRANCH.to_owned(),

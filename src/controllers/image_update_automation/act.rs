@@ -8,7 +8,7 @@ use tracing::warn;
 
 use super::super::artifacts::Handover;
 use super::super::edit::{Edit, EditError};
-use super::super::{Failure, failed, git_access};
+use super::super::{Failure, failed, git_access, signing};
 use super::ImageUpdateAutomations;
 use super::done::Run;
 use super::plan::Plan;
@@ -46,6 +46,8 @@ impl ImageUpdateAutomations {
             let message = format!("failed to apply policies: {error}");
             failed(reasons::UPDATE_FAILED, message)
         })?;
+        let signing_key = signing::key(&self.client, object).await;
+        let edit = edit.signed_by(signing_key.map_err(source_failed)?);
         let target = Target {
             branch: plan.branch.clone(),
             base: plan.switches.then(|| plan.checkout.clone()),

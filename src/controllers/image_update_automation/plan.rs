@@ -46,9 +46,6 @@ pub(super) fn source_key(object: &ImageUpdateAutomation) -> Key {
 
 /// Returns the field that is not supported yet, if there is one.
 fn unsupported(git: &GitSpec) -> Option<&'static str> {
-    if git.commit.signing_key.is_some() {
-        return Some("spec.git.commit.signingKey");
-    }
     let push = git.push.as_ref()?;
     if push.refspec.is_some() {
         return Some("spec.git.push.refspec");
@@ -175,11 +172,6 @@ mod tests {
                 main(),
                 "stalled InvalidSourceConfiguration: source kind 'GitRepository' necessitates field \
                  .spec.git: invalid source configuration",
-            ),
-            (
-                json!({"git": {"commit": {"signingKey": {"secretRef": {"name": "k"}}}}}),
-                main(),
-                "stalled NotSupported: spec.git.commit.signingKey is not supported yet",
             ),
             (
                 push(json!({"refspec": "refs/heads/a:refs/heads/b"})),

@@ -3,6 +3,7 @@
 
 pub mod fleet;
 pub mod git;
+pub mod keys;
 pub mod kubectl;
 pub mod process;
 pub mod registry;
