@@ -4,9 +4,13 @@
 //! is). Out: a [`Reference`] with its [`Repository`] and [`Identifier`], or the canonical
 //! repository of an `ImageRepository`'s `spec.image`. It never asks a registry.
 
+mod tag_list;
+
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
+
+pub use tag_list::{TAG_LIST_BYTES_MAX, TagList, TagListBuilder};
 
 /// The registry that is meant where none is written.
 pub const DEFAULT_REGISTRY: &str = "index.docker.io";

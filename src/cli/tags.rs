@@ -83,12 +83,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("scan {repository}"))
         .hint("a private registry needs --docker-config; one without TLS needs --insecure")?;
     let Some(policy) = policy else {
-        return list(&listing.tags, arguments.output);
+        return list(&listing.tags.to_strings(), arguments.output);
     };
-    show(
-        &policy.explain(listing.tags.iter().map(String::as_str)),
-        arguments.output,
-    )
+    show(&policy.explain(listing.tags.iter()), arguments.output)
 }
 
 fn policy(arguments: &Arguments) -> anyhow::Result<Option<Policy>> {

@@ -144,7 +144,7 @@ impl ImageRepositories {
         let (store, owner) = (self.tags.clone(), owner(object));
         let name = plan.repository.to_string();
         let stored = tokio::task::spawn_blocking(move || {
-            let scan = tags::Scan::new(&name, listing.tags, chrono::Utc::now());
+            let scan = tags::Scan::new(&name, listing.tags.to_strings(), chrono::Utc::now());
             let replaced = store.replace(&owner, &scan).map(|_| scan);
             replaced.map_err(|error| format!("failed to set tags for \"{name}\": {error}"))
         });

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use reqwest::header::{self, HeaderMap, HeaderName};
 
-use super::exchange::Session;
+use super::exchange::{Ask, Session, Want};
 use super::throttle::Quiet;
 use super::token::Tokens;
 use super::{Access, BODY_BYTES_MAX, Error, PAGES_MAX, TAGS_MAX, Tls};
-use super::{access, digest, exchange, page};
-use crate::image::{Digest, Repository, Tag};
+use super::{access, digest, exchange, link, page};
+use crate::image::{Digest, Repository, Tag, TagList};
 
 /// Tags asked for in one page, as Flux asks; registries may give fewer or all.
 const PAGE_TAGS: usize = 1000;
@@ -62,7 +62,7 @@ impl Default for Retries {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// The tags that were kept, descending by bytes, each once.
-    pub tags: Vec<String>,
+    pub tags: TagList,
     /// How many tags the predicate dropped.
     pub n_excluded: usize,
     /// How many pages the registry gave.
@@ -207,7 +207,7 @@ impl Client {
     ) -> Result<Listing, Error> {
         let session = self.session(repository, access).await?;
         let mut url = session.url(&format!("tags/list?n={PAGE_TAGS}"))?;
-        let mut tags = page::Tags::new(keep, self.limits.tags_max);
+        let tags = Mutex::new(page::Tags::new(keep, self.limits.tags_max));
         let mut seen = HashSet::new();
         loop {
             let refuse = |reason: String| Error::answer(&Method::GET, &url, reason);
@@ -217,16 +217,20 @@ impl Client {
             if seen.len() > self.limits.pages_max {
                 return Err(refuse(format!("more than {} pages", self.limits.pages_max)));
             }
-            let bytes_max = self.limits.body_bytes_max;
-            let answer = session.request(Method::GET, &url, bytes_max).await?;
-            tags.read(&answer.body).map_err(refuse)?;
+            let answer = session.request(Ask {
+                method: Method::GET,
+                url: &url,
+                want: Want::Tags(&tags, self.limits.body_bytes_max),
+            });
+            let answer = answer.await?;
             let links = texts(&answer.headers, &header::LINK);
             let links = links.iter().map(String::as_str);
-            match page::next(&answer.url, links).map_err(refuse)? {
+            match link::next(&answer.url, links).map_err(refuse)? {
                 Some(next) => url = next,
                 None => break,
             }
         }
+        let tags = tags.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (tags, n_excluded) = tags.finish();
         Ok(Listing {
             tags,
@@ -243,7 +247,12 @@ impl Client {
     ) -> Result<Digest, Error> {
         let session = self.session(repository, access).await?;
         let url = session.url(&format!("manifests/{}", tag.as_str()))?;
-        match session.request(Method::HEAD, &url, 0).await {
+        let head = session.request(Ask {
+            method: Method::HEAD,
+            url: &url,
+            want: Want::Headers,
+        });
+        match head.await {
             Ok(answer) => {
                 if let Some(stated) = stated_digest(&answer.headers) {
                     return Ok(stated);
@@ -253,8 +262,12 @@ impl Client {
             Err(error) if matches!(error.status(), Some(400 | 405 | 406 | 415 | 501)) => {}
             Err(error) => return Err(error),
         }
-        let bytes_max = digest::MANIFEST_BYTES_MAX;
-        let answer = session.request(Method::GET, &url, bytes_max).await?;
+        let answer = session.request(Ask {
+            method: Method::GET,
+            url: &url,
+            want: Want::Bytes(digest::MANIFEST_BYTES_MAX),
+        });
+        let answer = answer.await?;
         let stated = stated_digest(&answer.headers);
         let found = digest::of(&answer.body);
         match stated {

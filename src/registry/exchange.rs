@@ -18,6 +18,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use super::access::{below, root};
 use super::challenge::{self, Challenge};
 use super::client::texts;
+use super::page::{Page, Tags};
 use super::token::{self, Grant};
 use super::{Access, Client, Credential, Error, Retries};
 use super::{body, digest, error, throttle};
@@ -54,6 +55,24 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner);
         *known = Some(challenge);
     }
+}
+
+/// What is asked for, and what is done with the body of the answer.
+pub(super) struct Ask<'a, 'k> {
+    pub(super) method: Method,
+    pub(super) url: &'a Url,
+    pub(super) want: Want<'a, 'k>,
+}
+
+/// What is done with a body.
+#[derive(Clone, Copy)]
+pub(super) enum Want<'a, 'k> {
+    /// It is not read.
+    Headers,
+    /// It is kept, up to a bound.
+    Bytes(usize),
+    /// Its tags are collected, up to a bound of its bytes.
+    Tags(&'a Mutex<Tags<'k>>, usize),
 }
 
 /// An answer of success, read to its end.
@@ -159,24 +178,20 @@ impl<'a> Session<'a> {
     }
 
     /// Sends a request until it succeeds, may not succeed any more, or was sent often enough.
-    pub(super) async fn request(
-        &self,
-        method: Method,
-        url: &Url,
-        bytes_max: usize,
-    ) -> Result<Answer, Error> {
-        let once = || self.once(&method, url, bytes_max);
+    pub(super) async fn request(&self, ask: Ask<'_, '_>) -> Result<Answer, Error> {
+        let once = || self.once(&ask);
         let answer = retry(self.client.retries(), once).await;
         answer.inspect_err(|error| hold(self.client, self.repository, error))
     }
 
-    async fn once(&self, method: &Method, url: &Url, bytes_max: usize) -> Result<Answer, Error> {
+    async fn once(&self, ask: &Ask<'_, '_>) -> Result<Answer, Error> {
+        let (method, url) = (&ask.method, ask.url);
         let own = url.origin() == self.registry.base.origin();
         let proof = if own { self.proof().await? } else { None };
-        let mut response = self.send(method, url, proof.as_ref()).await?;
+        let mut response = self.send(ask, proof.as_ref()).await?;
         if own && response.status() == StatusCode::UNAUTHORIZED && self.renew(&response, proof) {
             let proof = self.proof().await?;
-            response = self.send(method, url, proof.as_ref()).await?;
+            response = self.send(ask, proof.as_ref()).await?;
         }
         if !response.status().is_success() {
             let credential = self.access.credential.as_ref();
@@ -184,28 +199,32 @@ impl<'a> Session<'a> {
         }
         let url = response.url().clone();
         let headers = response.headers().clone();
-        let body = match *method == Method::HEAD {
-            true => Vec::new(),
-            false => body::whole(method, response, bytes_max).await?,
+        let body = match ask.want {
+            Want::Headers => Vec::new(),
+            Want::Bytes(bytes_max) => body::whole(method, response, bytes_max).await?,
+            Want::Tags(tags, bytes_max) => {
+                page_of(method, response, tags, bytes_max).await?;
+                Vec::new()
+            }
         };
         Ok(Answer { url, headers, body })
     }
 
-    async fn send(
-        &self,
-        method: &Method,
-        url: &Url,
-        proof: Option<&Proof>,
-    ) -> Result<Response, Error> {
+    async fn send(&self, ask: &Ask<'_, '_>, proof: Option<&Proof>) -> Result<Response, Error> {
         let transport = &self.registry.transport;
-        let mut request = transport
-            .request(method.clone(), url.clone())
-            .header(header::ACCEPT, accept(url));
+        let mut request = transport.request(ask.method.clone(), ask.url.clone());
+        request = match ask.want {
+            Want::Tags(..) => request
+                .header(header::ACCEPT, "application/json")
+                .header(header::ACCEPT_ENCODING, "gzip"),
+            _ => request.header(header::ACCEPT, digest::ACCEPT),
+        };
         if let Some(proof) = proof {
-            request = request.header(header::AUTHORIZATION, sensitive(&proof.value, url)?);
+            let value = sensitive(&proof.value, ask.url)?;
+            request = request.header(header::AUTHORIZATION, value);
         }
         let sent = request.send().await;
-        sent.map_err(|source| Error::exchange(method, url, source))
+        sent.map_err(|source| Error::exchange(&ask.method, ask.url, source))
     }
 
     /// Takes in what a 401 asks for; returns whether asking again can help.
@@ -349,11 +368,25 @@ fn asked(response: &Response) -> Option<Challenge> {
     challenge::strongest(values.iter().map(String::as_str))
 }
 
-fn accept(url: &Url) -> &'static str {
-    match url.path().contains("/manifests/") {
-        true => digest::ACCEPT,
-        false => "application/json",
-    }
+/// Collects the tags of one page; what an attempt that broke off has collected is forgotten.
+async fn page_of(
+    method: &Method,
+    response: Response,
+    tags: &Mutex<Tags<'_>>,
+    bytes_max: usize,
+) -> Result<(), Error> {
+    let url = response.url().clone();
+    let lock = || tags.lock().unwrap_or_else(PoisonError::into_inner);
+    let mark = lock().mark();
+    let mut page = Page::default();
+    let mut take = |piece: &[u8]| page.read(piece, &mut lock());
+    let read = body::pieces(method, response, bytes_max, &mut take).await;
+    let ended = || {
+        page.end()
+            .map_err(|reason| Error::answer(method, &url, reason))
+    };
+    read.and_then(|()| ended())
+        .inspect_err(|_| lock().go_back(mark))
 }
 
 /// Returns a header value that no log of the http client shows.

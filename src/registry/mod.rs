@@ -13,6 +13,8 @@ mod credentials;
 mod digest;
 mod error;
 mod exchange;
+mod json;
+mod link;
 mod page;
 mod throttle;
 mod tls;
@@ -22,7 +24,7 @@ pub use access::Access;
 pub use client::{Client, Listing, Retries};
 pub use credentials::{Credential, Keychain};
 pub use error::Error;
-pub use page::{PAGES_MAX, TAG_BYTES_MAX, TAGS_MAX};
+pub use page::{PAGES_MAX, TAG_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX};
 pub use tls::Tls;
 
 /// Bytes of one answer's body that are read at most; a page of a million tags has 26 MB.

@@ -1,16 +1,17 @@
-//! One page of a tag list: its body and its `Link` to the next.
+//! One page of a tag list: its body, read as it comes.
 //!
-//! In: bytes and header values of `GET /v2/<repository>/tags/list`. Out: the tags that are kept,
-//! read straight from the JSON so that a refused tag costs no allocation, and the next URL if it
-//! is on the same host. Pure.
+//! In: pieces of the body of `GET /v2/<repository>/tags/list`. Out: the tags that are kept, cut out
+//! of the stream so that neither a page nor a refused tag is ever held. Names are compared as Go
+//! compares them, without case; a name that is there twice is refused. Pure.
 
-use std::fmt;
-
-use reqwest::Url;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use super::json::{Event, Reader};
+use crate::image::{TagList, TagListBuilder};
 
 /// Tags of one repository that are kept at most.
 pub const TAGS_MAX: usize = 2_000_000;
+
+/// Bytes of memory that the kept tags of one repository take at most.
+pub const TAGS_BYTES_MAX: usize = 64 << 20;
 
 /// Pages of one scan; with the usual thousand tags a page, as many tags as are kept.
 pub const PAGES_MAX: usize = 2_000;
@@ -21,37 +22,46 @@ pub const TAG_BYTES_MAX: usize = 1024;
 /// Collects tags over the pages of a scan.
 pub(super) struct Tags<'a> {
     keep: &'a (dyn Fn(&str) -> bool + Send + Sync),
-    kept: Vec<String>,
+    kept: TagListBuilder,
     n_dropped: usize,
     tags_max: usize,
+}
+
+/// How much was collected at one time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    n_kept: usize,
+    n_dropped: usize,
 }
 
 impl<'a> Tags<'a> {
     pub(super) fn new(keep: &'a (dyn Fn(&str) -> bool + Send + Sync), tags_max: usize) -> Self {
         Self {
             keep,
-            kept: Vec::new(),
+            kept: TagListBuilder::default(),
             n_dropped: 0,
             tags_max,
         }
     }
 
-    /// Adds the tags of one page. Fails with a reason when the body is no tag list.
-    pub(super) fn read(&mut self, body: &[u8]) -> Result<(), String> {
-        let mut parser = serde_json::Deserializer::from_slice(body);
-        Page(self)
-            .deserialize(&mut parser)
-            .and_then(|()| parser.end())
-            .map_err(|error| format!("is not a tag list: {error}"))
+    /// Returns how much was collected so far.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            n_kept: self.kept.len(),
+            n_dropped: self.n_dropped,
+        }
+    }
+
+    /// Goes back to a mark, so that a page that broke off can be read again.
+    pub(super) fn go_back(&mut self, mark: Mark) {
+        self.kept.truncate(mark.n_kept);
+        self.n_dropped = mark.n_dropped;
     }
 
     /// Returns the kept tags, newest first by bytes (as Flux stores them), each once, and the
     /// number of dropped ones.
-    pub(super) fn finish(self) -> (Vec<String>, usize) {
-        let mut kept = self.kept;
-        kept.sort_unstable_by(|a, b| b.cmp(a));
-        kept.dedup();
-        (kept, self.n_dropped)
+    pub(super) fn finish(self) -> (TagList, usize) {
+        (self.kept.sorted(), self.n_dropped)
     }
 
     fn take(&mut self, tag: &str) -> Result<(), String> {
@@ -66,158 +76,120 @@ impl<'a> Tags<'a> {
             return Ok(());
         }
         if self.kept.len() == self.tags_max {
-            return Err(format!("more than {} tags", self.tags_max));
+            return Err(format!(
+                "more than {} tags, which is the limit of one repository; \
+                 spec.exclusionList can leave some out",
+                self.tags_max
+            ));
         }
-        self.kept.push(tag.to_owned());
+        if self.kept.size_bytes() + tag.len() > TAGS_BYTES_MAX || !self.kept.push(tag) {
+            return Err(format!("tags take more than {TAGS_BYTES_MAX} bytes"));
+        }
         Ok(())
     }
 }
 
-/// The object `{"name": …, "tags": […]}`.
-struct Page<'t, 'a>(&'t mut Tags<'a>);
-
-impl<'de> DeserializeSeed<'de> for Page<'_, '_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
+/// One page that is being read: the object `{"name": …, "tags": […]}`.
+#[derive(Default)]
+pub(super) struct Page {
+    reader: Reader,
+    object: Object,
 }
 
-impl<'de> Visitor<'de> for Page<'_, '_> {
-    type Value = ();
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with \"name\" and \"tags\"")
+#[derive(Default)]
+struct Object {
+    name: Name,
+    has_name: bool,
+    has_tags: bool,
+}
+
+/// The name whose value is being read.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Name {
+    Tags,
+    #[default]
+    Other,
+}
+
+impl Page {
+    /// Takes the tags of a piece. Fails with a reason when the body is no tag list.
+    pub(super) fn read(&mut self, piece: &[u8], tags: &mut Tags<'_>) -> Result<(), String> {
+        let Self { reader, object } = self;
+        let read = reader.read(piece, &mut |depth, event| object.take(depth, event, tags));
+        read.map_err(not_a_list)
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut known = false;
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            match key.as_ref() {
-                "tags" => {
-                    map.next_value_seed(List(self.0))?;
-                    known = true;
-                }
-                "name" => {
-                    map.next_value::<IgnoredAny>()?;
-                    known = true;
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        // A login page or a list of errors with status 200 must not read as "no tags".
-        match known {
+
+    /// Ends the page. Fails with a reason when it is not whole, or names neither list nor
+    /// repository: a login page or a list of errors with status 200 must not read as "no tags".
+    pub(super) fn end(self) -> Result<(), String> {
+        let Self { reader, object } = self;
+        reader.end().map_err(not_a_list)?;
+        match object.has_name || object.has_tags {
             true => Ok(()),
-            false => Err(serde::de::Error::custom(
-                "neither \"name\" nor \"tags\" in it",
-            )),
+            false => Err(not_a_list("neither \"name\" nor \"tags\" in it".into())),
         }
     }
 }
 
-/// The list under `tags`; `null` is an empty list.
-struct List<'t, 'a>(&'t mut Tags<'a>);
-
-impl<'de> DeserializeSeed<'de> for List<'_, '_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
+fn not_a_list(reason: String) -> String {
+    format!("is not a tag list: {reason}")
 }
 
-impl<'de> Visitor<'de> for List<'_, '_> {
-    type Value = ();
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of tags")
+impl Object {
+    fn take(&mut self, depth: u32, event: Event<'_>, tags: &mut Tags<'_>) -> Result<(), String> {
+        let fail = |reason: &str| Err(reason.to_owned());
+        match (depth, self.name, event) {
+            (0, _, Event::Object | Event::Close) => Ok(()),
+            (0, ..) => fail("it is no object with \"name\" and \"tags\""),
+            (1, _, Event::Key(key)) => self.key(key.unwrap_or_default()),
+            (1, Name::Tags, Event::Array | Event::Null | Event::Close) => Ok(()),
+            (1, Name::Tags, _) => fail("\"tags\" is not a list of tags"),
+            (2, Name::Tags, Event::Text(Some(tag))) => tags.take(tag),
+            (2, Name::Tags, Event::Text(None)) => fail("a tag is too long"),
+            (2, Name::Tags, _) => fail("one of the list is not a tag"),
+            _ => Ok(()),
+        }
     }
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(Tag(self.0))?.is_some() {}
-        Ok(())
-    }
-}
 
-/// One tag, looked at in place.
-struct Tag<'t, 'a>(&'t mut Tags<'a>);
-
-impl<'de> DeserializeSeed<'de> for Tag<'_, '_> {
-    type Value = ();
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Tag<'_, '_> {
-    type Value = ();
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a tag")
-    }
-    fn visit_str<E: serde::de::Error>(self, tag: &str) -> Result<(), E> {
-        self.0.take(tag).map_err(E::custom)
-    }
-}
-
-/// Returns the URL of the next page from the `Link` headers of the page at `url`. Fails with a
-/// reason when it leads to another host, scheme or port.
-pub(super) fn next<'a>(
-    url: &Url,
-    mut links: impl Iterator<Item = &'a str>,
-) -> Result<Option<Url>, String> {
-    let Some(target) = links.find_map(|link| targets(link).into_iter().next()) else {
-        return Ok(None);
-    };
-    let next = url
-        .join(target)
-        .map_err(|error| format!("Link to the next page is no URL: {error}"))?;
-    if next.origin() != url.origin() || !next.username().is_empty() {
-        let host = next.host_str().unwrap_or("");
-        return Err(format!(
-            "Link to the next page leads to {}://{host}, which is not this registry",
-            next.scheme()
-        ));
-    }
-    Ok(Some(next))
-}
-
-/// Returns the targets with `rel="next"` of one header value.
-fn targets(value: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut rest = value;
-    while let Some((_, after)) = rest.split_once('<') {
-        let Some((target, after)) = after.split_once('>') else {
-            break;
+    fn key(&mut self, key: &str) -> Result<(), String> {
+        self.name = Name::Other;
+        let known = if key.eq_ignore_ascii_case("tags") {
+            self.name = Name::Tags;
+            &mut self.has_tags
+        } else if key.eq_ignore_ascii_case("name") {
+            &mut self.has_name
+        } else {
+            return Ok(());
         };
-        let end = after.find('<').unwrap_or(after.len());
-        let is_next = after[..end].split([';', ',']).any(|parameter| {
-            let Some((key, value)) = parameter.split_once('=') else {
-                return false;
-            };
-            key.trim().eq_ignore_ascii_case("rel")
-                && value
-                    .trim()
-                    .trim_matches('"')
-                    .split_ascii_whitespace()
-                    .any(|rel| rel.eq_ignore_ascii_case("next"))
-        });
-        if is_next {
-            found.push(target);
+        match std::mem::replace(known, true) {
+            true => Err(format!("{:?} is in it twice", key.to_ascii_lowercase())),
+            false => Ok(()),
         }
-        rest = &after[end..];
     }
-    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(body: &str) -> Result<Vec<String>, String> {
-        let keep = |tag: &str| !tag.ends_with(".sig");
-        let mut tags = Tags::new(&keep, 4);
-        tags.read(body.as_bytes())?;
-        Ok(tags.finish().0)
+    /// Reads a body in pieces of every small size and whole, which must not make a difference.
+    fn read(body: impl AsRef<[u8]>) -> Result<Vec<String>, String> {
+        let body = body.as_ref();
+        let in_pieces = |n: usize| {
+            let keep = |tag: &str| !tag.ends_with(".sig");
+            let mut tags = Tags::new(&keep, 4);
+            let mut page = Page::default();
+            for piece in body.chunks(n) {
+                page.read(piece, &mut tags)?;
+            }
+            page.end()?;
+            Ok(tags.finish().0.to_strings())
+        };
+        let whole = in_pieces(body.len().max(1));
+        for n in 1..body.len().min(5) {
+            assert_eq!(in_pieces(n), whole, "in pieces of {n}");
+        }
+        whole
     }
 
     #[test]
@@ -228,9 +200,11 @@ mod tests {
                 &["3", "2", "1"][..],
             ),
             (r#"{"tags":["a.sig","b"],"x":{"tags":["z"]}}"#, &["b"]),
+            (r#"{"x":[["1"],{"tags":1}],"Tags":["b"]}"#, &["b"]),
             (r#"{"name":"a","tags":null}"#, &[]),
+            (r#"{"name":null,"tags":[]}"#, &[]),
             (r#"{"name":"a"}"#, &[]),
-            (r#"{"tags":["A"]}"#, &["A"]),
+            (r#"{"tags":["A","\u0041\/"]}"#, &["A/", "A"]),
         ] {
             let tags = read(body);
             assert_eq!(tags.as_deref(), Ok(&*owned(want)), "{body}");
@@ -242,69 +216,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_list_is_refused() {
+    fn rg5_what_is_no_tag_list_is_refused() {
+        let huge = format!(r#"{{"tags":["{}"]}}"#, "x".repeat(1 << 20));
         let long = format!(r#"{{"tags":["{}"]}}"#, "x".repeat(TAG_BYTES_MAX + 1));
-        for (body, want) in [
-            ("", "EOF"),
-            (r#"{"tags":["a""#, "EOF"),
-            ("<html>", "expected value"),
-            (r#"{"errors":[]}"#, "neither"),
-            (r#"{"tags":"a"}"#, "a list of tags"),
-            (r#"{"tags":[1]}"#, "a tag"),
-            (r#"{"tags":[""]}"#, "0 bytes"),
-            (r#"{"tags":["a\nb"]}"#, "control characters"),
-            (r#"{"tags":["1","2","3","4","5"]}"#, "more than 4 tags"),
-            (r#"{"tags":[]}x"#, "trailing"),
-            (&long, "too long"),
-        ] {
+        let deep = format!(r#"{{"x":{}"#, "[".repeat(100_000));
+        let cases: [(&[u8], &str); 22] = [
+            (b"", "EOF"),
+            (br#"{"tags":["a""#, "EOF"),
+            (b"<html>", "expected value"),
+            (br#"{"errors":[]}"#, "neither"),
+            (br#"{}"#, "neither"),
+            (br#"[]"#, "it is no object"),
+            (br#"null"#, "it is no object"),
+            (br#"{"tags":"a"}"#, "is not a list of tags"),
+            (br#"{"tags":{"a":1}}"#, "is not a list of tags"),
+            (br#"{"tags":[1]}"#, "is not a tag"),
+            (br#"{"tags":[null]}"#, "is not a tag"),
+            (br#"{"tags":[["a"]]}"#, "is not a tag"),
+            (br#"{"tags":[""]}"#, "0 bytes"),
+            (br#"{"tags":["a\nb"]}"#, "control characters"),
+            (br#"{"tags":["1","2","3","4","5"]}"#, "more than 4 tags"),
+            (br#"{"tags":["1"],"TAGS":["2"]}"#, "\"tags\" is in it twice"),
+            (br#"{"name":"a","name":"b"}"#, "\"name\" is in it twice"),
+            (br#"{"tags":[]}x"#, "trailing"),
+            (b"{\"tags\":[\"a\xff\"]}", "not UTF-8"),
+            (long.as_bytes(), "too long"),
+            (huge.as_bytes(), "too long"),
+            (deep.as_bytes(), "more than 64 levels"),
+        ];
+        for (body, want) in cases {
             let error = read(body).unwrap_err();
-            assert!(error.contains(want), "{body}: {error}");
-        }
-    }
-
-    #[test]
-    fn links_are_followed_on_the_same_host_only() {
-        let url = Url::parse("https://r.io/v2/a/tags/list?n=2").unwrap();
-        for (link, want) in [
-            (
-                r#"</v2/a/tags/list?last=b&n=2>; rel="next""#,
-                Ok(Some("https://r.io/v2/a/tags/list?last=b&n=2")),
-            ),
-            (
-                r#"<https://r.io/v2/a/tags/list?x=1>; title="a"; rel=next"#,
-                Ok(Some("https://r.io/v2/a/tags/list?x=1")),
-            ),
-            (
-                r#"</first>; rel="first", </v2/x>; rel="last next""#,
-                Ok(Some("https://r.io/v2/x")),
-            ),
-            (
-                r#"<?last=b>; rel="next""#,
-                Ok(Some("https://r.io/v2/a/tags/list?last=b")),
-            ),
-            (r#"</prev>; rel="prev""#, Ok(None)),
-            ("nonsense", Ok(None)),
-            (r#"<https://evil.io/>; rel="next""#, Err("https://evil.io")),
-            (r#"<http://r.io/>; rel="next""#, Err("http://r.io")),
-            (
-                r#"<https://r.io:444/>; rel="next""#,
-                Err("not this registry"),
-            ),
-            (
-                r#"<//169.254.169.254/latest>; rel="next""#,
-                Err("169.254.169.254"),
-            ),
-            (r#"<file:///etc/passwd>; rel="next""#, Err("file://")),
-            (r#"<https://u@r.io/>; rel="next""#, Err("not this registry")),
-        ] {
-            let got = next(&url, [link].into_iter());
-            match want {
-                Ok(want) => assert_eq!(got.unwrap().map(String::from).as_deref(), want, "{link}"),
-                Err(want) => {
-                    let error = got.unwrap_err();
-                    assert!(error.contains(want), "{link}: {error}");
-                }
-            }
+            let shown = String::from_utf8_lossy(&body[..body.len().min(60)]);
+            assert!(error.contains(want), "{shown}: {error}");
+            assert!(error.starts_with("is not a tag list: "), "{error}");
         }
     }
 }
