@@ -14,6 +14,7 @@ mod edit;
 mod error;
 mod files;
 mod http;
+mod lines;
 mod mirror;
 pub(crate) mod objects;
 pub(crate) mod pkt;
@@ -23,6 +24,7 @@ mod references;
 mod remote;
 mod repository;
 mod sign;
+mod transport;
 mod tree;
 mod upload;
 

@@ -13,11 +13,12 @@ use super::{
     checkout::{Checkout, Selector},
     commit::{Change, commit},
     edit::edit,
-    http::{Http, Line, Lines, Service},
+    lines::{Line, Lines},
     objects, pkt,
     references::{self, Offer},
     remote::redact_values,
     repository::{Repository, blocking, checkout},
+    transport::{Service, Transport},
     tree::Tree,
 };
 use crate::failpoint;
@@ -118,7 +119,7 @@ impl Repository {
         for attempt in 1..=ATTEMPTS_MAX {
             wait_before(attempt).await;
             let offer = self
-                .timed(references::offer(&self.http, Service::ReceivePack))
+                .timed(references::offer(&self.transport, Service::ReceivePack))
                 .await?;
             let head = head_of(&offer, &reference);
             let basis = self.basis(target, head).await?;
@@ -130,7 +131,7 @@ impl Repository {
             let request = request(&offer, head, prepared.commit, &reference, &prepared.pack);
             failpoint::hit("push.before_send");
             let sent = self
-                .timed(send(&self.http, &offer, request, &reference))
+                .timed(send(&self.transport, &offer, request, &reference))
                 .await;
             let report = match sent {
                 Ok(report) if report.refused.is_none() => {
@@ -143,7 +144,7 @@ impl Repository {
             };
             // Refused, or the answer was lost: the head tells which.
             let offer = self
-                .timed(references::offer(&self.http, Service::ReceivePack))
+                .timed(references::offer(&self.transport, Service::ReceivePack))
                 .await;
             let now = match (&offer, &report) {
                 (Ok(offer), _) => head_of(offer, &reference),
@@ -306,15 +307,20 @@ fn request(
     body
 }
 
-async fn send(http: &Http, offer: &Offer, body: Vec<u8>, reference: &str) -> Result<Report, Error> {
+async fn send(
+    transport: &Transport,
+    offer: &Offer,
+    body: Vec<u8>,
+    reference: &str,
+) -> Result<Report, Error> {
     if !offer.capabilities.has("report-status") {
         return Err(Error::Unsupported {
-            url: http.remote.url.to_string(),
+            url: transport.remote().url.to_string(),
             what: "a server that does not report the outcome of a push",
         });
     }
     let bound = ("answer to the push", REPORT_BYTES_MAX);
-    let mut lines = http
+    let mut lines = transport
         .post(&offer.base, Service::ReceivePack, body, bound)
         .await?;
     let mut report = Report::default();
@@ -324,9 +330,9 @@ async fn send(http: &Http, offer: &Offer, body: Vec<u8>, reference: &str) -> Res
         match (line, banded) {
             (Line::Data(data), true) => match data.split_first() {
                 Some((1, bytes)) => status.extend_from_slice(bytes),
-                Some((2, text)) => messages(http, text, &mut report.messages),
+                Some((2, text)) => messages(transport, text, &mut report.messages),
                 Some((3, text)) => {
-                    messages(http, text, &mut report.messages);
+                    messages(transport, text, &mut report.messages);
                     report.refused = Some(pkt::text(text));
                 }
                 _ => return Err(lines.broken("a line of no side band in the answer to the push")),
@@ -378,8 +384,11 @@ fn read_status(line: &str, reference: &str, report: &mut Report) {
 }
 
 /// Keeps the lines of a side band's text, without secrets and control characters.
-fn messages(http: &Http, text: &[u8], messages: &mut Vec<String>) {
-    let text = redact_values(&String::from_utf8_lossy(text), &http.remote.secrets());
+fn messages(transport: &Transport, text: &[u8], messages: &mut Vec<String>) {
+    let text = redact_values(
+        &String::from_utf8_lossy(text),
+        &transport.remote().secrets(),
+    );
     for line in text.split(['\n', '\r']) {
         let line: String = line.chars().filter(|c| !c.is_control()).collect();
         let line = line.trim_end();

@@ -9,8 +9,9 @@ use gix::ObjectId;
 
 use super::{
     AGENT, Error,
-    http::{Http, Line, Lines, Service},
+    lines::{Line, Lines},
     pkt,
+    transport::{Service, Transport},
 };
 
 /// Most bytes of references read: about a million of them.
@@ -109,8 +110,10 @@ pub(super) struct Offer {
 }
 
 /// Returns what the server offers for `service`.
-pub(super) async fn offer(http: &Http, service: Service) -> Result<Offer, Error> {
-    let (base, mut lines) = http.advertisement(service, REFERENCES_BYTES_MAX).await?;
+pub(super) async fn offer(transport: &Transport, service: Service) -> Result<Offer, Error> {
+    let (base, mut lines) = transport
+        .advertisement(service, REFERENCES_BYTES_MAX)
+        .await?;
     let mut offer = Offer {
         base,
         capabilities: Capabilities::default(),
@@ -145,7 +148,7 @@ pub(super) async fn offer(http: &Http, service: Service) -> Result<Offer, Error>
         .is_some_and(|format| format != "sha1")
     {
         return Err(Error::Unsupported {
-            url: http.remote.url.to_string(),
+            url: transport.remote().url.to_string(),
             what: "a repository with SHA-256 objects",
         });
     }
@@ -186,7 +189,7 @@ async fn read_version_0(lines: &mut Lines, first: Line, offer: &mut Offer) -> Re
 
 /// Returns the references whose full names start with one of `prefixes`.
 pub(super) async fn list(
-    http: &Http,
+    transport: &Transport,
     offer: &Offer,
     prefixes: &[String],
 ) -> Result<References, Error> {
@@ -214,7 +217,7 @@ pub(super) async fn list(
     }
     pkt::flush(&mut body);
     let bound = ("reference list", REFERENCES_BYTES_MAX);
-    let mut lines = http
+    let mut lines = transport
         .post(&offer.base, Service::UploadPack, body, bound)
         .await?;
     let mut references = References::default();

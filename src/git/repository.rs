@@ -19,10 +19,11 @@ use tokio::sync::Semaphore;
 use super::{
     Error,
     checkout::{Checkout, Head, Selector},
-    http::{Clients, Http, Service},
+    http::{Clients, Http},
     mirror::{Commit, Mirror, lock},
     references::{self, Offer, References},
     remote::Remote,
+    transport::{Service, Transport},
     upload::{self, Want},
 };
 
@@ -77,7 +78,7 @@ impl Git {
                 }
             };
             Ok(Repository {
-                http: Http { client, remote },
+                transport: Transport::Http(Http { client, remote }),
                 mirror,
                 permits: Arc::clone(&shared.permits),
             })
@@ -143,7 +144,7 @@ impl Drop for Incoming {
 /// One remote and its mirror.
 #[derive(Clone)]
 pub struct Repository {
-    pub(super) http: Http,
+    pub(super) transport: Transport,
     pub(super) mirror: Arc<Mirror>,
     pub(super) permits: Arc<Semaphore>,
 }
@@ -151,7 +152,7 @@ pub struct Repository {
 impl Repository {
     /// Returns the remote's URL, without userinfo.
     pub fn url(&self) -> &str {
-        self.http.remote.url.as_str()
+        self.transport.remote().url.as_str()
     }
 
     /// Returns the folder of the mirror.
@@ -321,7 +322,7 @@ impl Repository {
             depth,
         };
         let offer = self.offer().await?;
-        upload::fetch(&self.http, &offer, &wanted, &mut sink).await?;
+        upload::fetch(&self.transport, &offer, &wanted, &mut sink).await?;
         drop(sink);
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let (mirror, flag) = (Arc::clone(&self.mirror), Arc::clone(&stop.0));
@@ -331,7 +332,7 @@ impl Repository {
     async fn list(&self, prefixes: &[String]) -> Result<References, Error> {
         let remembered = lock(&self.mirror.offer).clone();
         if let Some(offer) = remembered {
-            match references::list(&self.http, &offer, prefixes).await {
+            match references::list(&self.transport, &offer, prefixes).await {
                 // The server may have changed; ask it anew.
                 Err(Error::Protocol { .. } | Error::Status { .. } | Error::NotFound { .. }) => {
                     *lock(&self.mirror.offer) = None;
@@ -340,7 +341,7 @@ impl Repository {
             }
         }
         let offer = self.offer().await?;
-        references::list(&self.http, &offer, prefixes).await
+        references::list(&self.transport, &offer, prefixes).await
     }
 
     /// Returns what the server offers for fetching, remembered when it is protocol version 2.
@@ -349,7 +350,7 @@ impl Repository {
         if let Some(offer) = remembered {
             return Ok(offer);
         }
-        let offer = references::offer(&self.http, Service::UploadPack).await?;
+        let offer = references::offer(&self.transport, Service::UploadPack).await?;
         if offer.references.is_none() {
             *lock(&self.mirror.offer) = Some(offer.clone());
         }
@@ -361,7 +362,7 @@ impl Repository {
         &self,
         exchange: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let after = self.http.remote.timeout;
+        let after = self.transport.remote().timeout;
         match tokio::time::timeout(after, exchange).await {
             Ok(result) => result,
             Err(_) => Err(Error::Timeout {

@@ -9,10 +9,11 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
 use super::{
     AGENT, Error,
-    http::{Http, Line, Lines, Service},
+    lines::{Line, Lines},
     pkt,
     references::Offer,
     remote::redact_values,
+    transport::{Service, Transport},
 };
 
 /// Largest pack taken, in bytes.
@@ -32,7 +33,7 @@ pub(super) struct Want<'a> {
 
 /// Asks for a pack and writes it to `sink`.
 pub(super) async fn fetch(
-    http: &Http,
+    transport: &Transport,
     offer: &Offer,
     want: &Want<'_>,
     sink: &mut (impl AsyncWrite + Unpin),
@@ -40,17 +41,17 @@ pub(super) async fn fetch(
     let version_2 = offer.references.is_none();
     let body = match version_2 {
         true => request_2(offer, want),
-        false => request_0(http, offer, want)?,
+        false => request_0(transport, offer, want)?,
     };
     let bound = ("pack", PACK_BYTES_MAX);
-    let mut lines = http
+    let mut lines = transport
         .post(&offer.base, Service::UploadPack, body, bound)
         .await?;
     let first = match version_2 {
         true => skip_sections(&mut lines).await?,
         false => skip_answers(&mut lines).await?,
     };
-    read_bands(http, &mut lines, first, sink).await
+    read_bands(transport, &mut lines, first, sink).await
 }
 
 fn request_2(offer: &Offer, want: &Want<'_>) -> Vec<u8> {
@@ -79,14 +80,14 @@ fn request_2(offer: &Offer, want: &Want<'_>) -> Vec<u8> {
     body
 }
 
-fn request_0(http: &Http, offer: &Offer, want: &Want<'_>) -> Result<Vec<u8>, Error> {
+fn request_0(transport: &Transport, offer: &Offer, want: &Want<'_>) -> Result<Vec<u8>, Error> {
     let capabilities = &offer.capabilities;
     for (name, what) in [
         ("shallow", "a server without shallow fetches"),
         ("side-band-64k", "a server without side bands"),
     ] {
         if !capabilities.has(name) {
-            let url = http.remote.url.to_string();
+            let url = transport.remote().url.to_string();
             return Err(Error::Unsupported { url, what });
         }
     }
@@ -157,7 +158,7 @@ async fn skip_answers(lines: &mut Lines) -> Result<Line, Error> {
 
 /// Writes side band 1 to `sink`; band 2 is progress, band 3 the server's last words.
 async fn read_bands(
-    http: &Http,
+    transport: &Transport,
     lines: &mut Lines,
     first: Line,
     sink: &mut (impl AsyncWrite + Unpin),
@@ -173,7 +174,7 @@ async fn read_bands(
             Some((1, pack)) => sink.write_all(pack).await.map_err(failed)?,
             Some((2, _)) => {}
             Some((3, text)) => {
-                let text = redact_values(&pkt::text(text), &http.remote.secrets());
+                let text = redact_values(&pkt::text(text), &transport.remote().secrets());
                 return Err(lines.broken(format!("the server says: {text}")));
             }
             _ => return Err(lines.broken("a line of no side band within the pack")),

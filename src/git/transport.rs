@@ -1,0 +1,63 @@
+//! How a remote is spoken to: the one protocol of packet lines over http.
+//!
+//! In: a service, then bodies of requests. Out: packet lines. What they mean is said elsewhere.
+
+use super::{Error, http::Http, lines::Lines, remote::Remote};
+
+/// The two services of a Git server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Fetching.
+    UploadPack,
+    /// Pushing.
+    ReceivePack,
+}
+
+impl Service {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
+    }
+}
+
+/// One remote and the way to it.
+#[derive(Debug, Clone)]
+pub(super) enum Transport {
+    /// Smart HTTP.
+    Http(Http),
+}
+
+impl Transport {
+    /// Returns the remote.
+    pub(super) fn remote(&self) -> &Remote {
+        match self {
+            Self::Http(http) => &http.remote,
+        }
+    }
+
+    /// Returns the lines of what a service offers, at most `max` bytes, and where requests go.
+    pub(super) async fn advertisement(
+        &self,
+        service: Service,
+        max: u64,
+    ) -> Result<(String, Lines), Error> {
+        match self {
+            Self::Http(http) => http.advertisement(service, max).await,
+        }
+    }
+
+    /// Sends `body` to a service and returns the lines of its answer, at most `max` bytes.
+    pub(super) async fn post(
+        &self,
+        base: &str,
+        service: Service,
+        body: Vec<u8>,
+        bound: (&'static str, u64),
+    ) -> Result<Lines, Error> {
+        match self {
+            Self::Http(http) => http.post(base, service, body, bound).await,
+        }
+    }
+}
