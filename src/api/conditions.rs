@@ -54,6 +54,14 @@ pub mod reasons {
     pub const GIT_OPERATION_FAILED: &str = "GitOperationFailed";
     pub const INVALID_UPDATE_STRATEGY: &str = "InvalidUpdateStrategy";
     pub const UPDATE_FAILED: &str = "UpdateFailed";
+    /// Ours, of an event: a scan found less than half of the tags.
+    pub const TAGS_SHRUNK: &str = "TagsShrunk";
+    /// Ours: a choice that would be older than the last one waits for a second scan.
+    pub const DOWNGRADE_HELD: &str = "DowngradeHeld";
+    /// Ours, of an event: a second scan has confirmed that the newer tag is gone.
+    pub const DOWNGRADE_CONFIRMED: &str = "DowngradeConfirmed";
+    /// Ours, of an event: the chosen tag has another digest.
+    pub const TAG_MOVED: &str = "TagMoved";
     pub const REMOVED_TEMPLATE_FIELD: &str = "RemovedTemplateField";
     // Sources.
     pub const NEW_ARTIFACT: &str = "NewArtifact";

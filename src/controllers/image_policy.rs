@@ -112,10 +112,10 @@ impl ImagePolicies {
         let chosen = tokio::task::spawn_blocking(move || {
             let scan = store.scan(&owner, &name);
             let scan = scan.map_err(|error| failed(reasons::FAILURE, error.to_string()))?;
-            let Some(scan) = scan.filter(|scan| scan.summary().n_tags > 0) else {
+            let Some((scan, _)) = scan.filter(|(scan, _)| scan.epoch().n_tags > 0) else {
                 return Err(Trouble::NoTags);
             };
-            let chosen = policy.choose(scan.tags().iter().map(String::as_str));
+            let chosen = policy.choose(scan.tags().iter());
             let failure = chosen.map_err(|error| failed(reasons::FAILURE, error.to_string()));
             Ok(failure?.tag)
         });

@@ -18,12 +18,14 @@ use crate::api::{ConditionStatus, ImageRepository, ImageRepositoryStatus, ScanRe
 use crate::image::Repository;
 use crate::pattern::Pattern;
 use crate::reconcile::{
-    Change, Controller, Decision, Interval, Kind, Outcome, Progress, Report, Timestamp,
+    Change, Controller, Decision, Interval, Kind, Note, Outcome, Progress, Report, Timestamp,
 };
 use crate::{registry, tags};
 
 /// A rest of an interval below this is none.
 const REST_MIN: Duration = Duration::from_secs(1);
+/// A scan with fewer tags than the last one's by more than this factor is worth a warning.
+const SHRINK_FACTOR: usize = 2;
 /// What leaves tags out where the spec does not say: signatures.
 const EXCLUSION_DEFAULT: &str = r"^.*\.sig$";
 
@@ -61,8 +63,8 @@ pub(super) struct Done {
 }
 
 enum Found {
-    /// All tags, which are stored now.
-    Scan(tags::Scan),
+    /// All tags, which are stored now, and what that changed.
+    Scan(tags::Scan, tags::Change),
     /// The stored scan is good for so long.
     Rest(Duration),
 }
@@ -139,31 +141,38 @@ impl ImageRepositories {
         };
         let exclusions = compile(&plan.exclusions).map_err(&scan_failed)?;
         let keep = |tag: &str| !exclusions.iter().any(|pattern| pattern.is_match(tag));
+        let started_at = chrono::Utc::now();
         let listing = self.registry.tags(&plan.repository, &access, &keep).await;
         let listing = listing.map_err(|error| scan_failed(error.to_string()))?;
         let (store, owner) = (self.tags.clone(), owner(object));
         let name = plan.repository.to_string();
+        let reading = tags::Reading {
+            started_at,
+            finished_at: chrono::Utc::now(),
+            n_pages: listing.n_pages,
+        };
         let stored = tokio::task::spawn_blocking(move || {
-            let scan = tags::Scan::new(&name, listing.tags.to_strings(), chrono::Utc::now());
-            let replaced = store.replace(&owner, &scan).map(|_| scan);
-            replaced.map_err(|error| format!("failed to set tags for \"{name}\": {error}"))
+            let scan = tags::Scan::new(&name, listing.tags, reading);
+            let change = store.replace(&owner, &scan);
+            let found = change.map(|change| Found::Scan(scan, change));
+            found.map_err(|error| format!("failed to set tags for \"{name}\": {error}"))
         });
         let stored = stored
             .await
             .map_err(|error| scan_failed(error.to_string()))?;
-        Ok(Found::Scan(stored.map_err(scan_failed)?))
+        stored.map_err(scan_failed)
     }
 
     async fn is_stored(&self, object: &ImageRepository, plan: &Plan) -> Result<bool, Failure> {
         let (store, owner) = (self.tags.clone(), owner(object));
         let name = plan.repository.to_string();
-        let read = tokio::task::spawn_blocking(move || store.summary(&owner, &name)).await;
-        let summary = match read {
-            Ok(Ok(summary)) => return Ok(summary.is_some()),
+        let read = tokio::task::spawn_blocking(move || store.epoch(&owner, &name)).await;
+        let error = match read {
+            Ok(Ok(epoch)) => return Ok(epoch.is_some()),
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        let message = format!("failed to determine if it's scan time: {summary}");
+        let message = format!("failed to determine if it's scan time: {error}");
         Err(failed(reasons::FAILURE, message))
     }
 }
@@ -247,17 +256,19 @@ fn due(
 fn report(object: &ImageRepository, done: Done, now: Timestamp) -> Report<ImageRepositoryStatus> {
     let Done { plan, found } = done;
     let mut status = object.status.clone().unwrap_or_default();
+    let mut shrunk = None;
     let next = match found {
         Err(failure) => return Report::new(status, failure.into()),
         Ok(Found::Rest(rest)) => rest,
-        Ok(Found::Scan(scan)) => {
+        Ok(Found::Scan(scan, change)) => {
+            shrunk = shrink_note(&plan, scan.epoch(), change);
             status.canonical_image_name = Some(plan.repository.to_string());
             status.observed_exclusion_list = plan.exclusions;
             status.last_scan_result = Some(ScanResult {
-                revision: Some(scan.summary().revision.clone()),
-                tag_count: i64::try_from(scan.summary().n_tags).unwrap_or(i64::MAX),
+                revision: Some(scan.epoch().revision.clone()),
+                tag_count: i64::try_from(scan.epoch().n_tags).unwrap_or(i64::MAX),
                 scan_time: Some(Time(now)),
-                latest_tags: scan.latest().to_vec(),
+                latest_tags: scan.latest().map(str::to_owned).collect(),
             });
             plan.interval
         }
@@ -277,7 +288,24 @@ fn report(object: &ImageRepository, done: Done, now: Timestamp) -> Report<ImageR
     };
     let mut report = Report::new(status, outcome);
     report.notes.extend(note);
+    report.notes.extend(shrunk);
     report
+}
+
+/// Returns the warning that most of the tags are gone, which may be a registry's mistake.
+fn shrink_note(plan: &Plan, epoch: &tags::Epoch, change: tags::Change) -> Option<Note> {
+    let tags::Change::Replaced { n_before, .. } = change else {
+        return None;
+    };
+    let n_after = epoch.n_tags;
+    (n_before > SHRINK_FACTOR * n_after).then(|| {
+        let message = format!(
+            "the scan of {} found {n_after} tags, the one before {n_before}; policies keep a tag \
+             that is gone until a second scan confirms it",
+            plan.repository
+        );
+        Note::warning(reasons::TAGS_SHRUNK, message)
+    })
 }
 
 fn compile(exclusions: &[String]) -> Result<Vec<Pattern>, String> {
@@ -301,6 +329,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::image::TagListBuilder;
 
     const NOW: &str = "2026-01-01T00:10:00Z";
 
@@ -438,17 +467,53 @@ mod tests {
         Done { plan, found }
     }
 
+    fn scan(tags: impl IntoIterator<Item = String>) -> tags::Scan {
+        let mut list = TagListBuilder::default();
+        for tag in tags {
+            assert!(list.push(&tag));
+        }
+        let reading = tags::Reading {
+            started_at: DateTime::UNIX_EPOCH,
+            finished_at: DateTime::UNIX_EPOCH,
+            n_pages: 1,
+        };
+        tags::Scan::new("ghcr.io/acme/app", list.sorted(), reading)
+    }
+
+    #[test]
+    fn rg8_a_list_that_shrinks_by_more_than_half_is_told() {
+        let object = object(json!({}), scanned(json!({})));
+        let notes = |n_before: usize, n_after: usize| {
+            let change = tags::Change::Replaced {
+                n_before,
+                n_seen: 0,
+                n_vanished: n_before - n_after,
+            };
+            let scan = scan((0..n_after).map(|n| n.to_string()));
+            let found = Found::Scan(scan, change);
+            let report = report(&object, done(&object, Ok(found)), NOW.parse().unwrap());
+            let notes = report.notes.into_iter();
+            let shrunk = notes.filter(|note| note.reason == reasons::TAGS_SHRUNK);
+            shrunk.map(|note| note.message).collect::<Vec<_>>()
+        };
+        assert_eq!(notes(4, 2), Vec::<String>::new());
+        assert_eq!(
+            notes(5, 2),
+            [
+                "the scan of ghcr.io/acme/app found 2 tags, the one before 5; policies keep a tag \
+                 that is gone until a second scan confirms it"
+            ]
+        );
+        assert_eq!(notes(1, 0).len(), 1);
+    }
+
     #[test]
     fn a_scan_is_reported_with_count_and_checksum() {
         let object = object(json!({}), json!({}));
-        let tags = vec!["1.0.0".to_owned(), "1.1.0".to_owned()];
-        let scan = tags::Scan::new("ghcr.io/acme/app", tags, DateTime::UNIX_EPOCH);
-        let revision = scan.summary().revision.clone();
-        let report = report(
-            &object,
-            done(&object, Ok(Found::Scan(scan))),
-            NOW.parse().unwrap(),
-        );
+        let scan = scan(["1.0.0", "1.1.0"].map(str::to_owned));
+        let revision = scan.epoch().revision.clone();
+        let found = Found::Scan(scan, tags::Change::First);
+        let report = report(&object, done(&object, Ok(found)), NOW.parse().unwrap());
         let message = format!("successful scan: found 2 tags with checksum {revision}");
         assert_eq!(report.notes[0].message, message);
         assert_eq!(
