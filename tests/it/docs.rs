@@ -1,5 +1,7 @@
 //! Every YAML block of the documentation parses, and every object in it is one that the API accepts.
 
+mod generated;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
