@@ -388,9 +388,9 @@ mod tests {
                 "spec.provider: github is not supported yet",
             ),
             (
-                json!({"url": "ssh://git@example.com/x"}),
+                json!({"url": "git://example.com/x"}),
                 "URLInvalid",
-                "ssh://",
+                "git://",
             ),
             (
                 json!({"ref": {"branch": "a..b"}}),

@@ -51,6 +51,22 @@ pub enum Error {
         /// What the server said, or empty.
         text: String,
     },
+    /// The ssh server did not take the key.
+    #[error("authentication refused by {url}: {cause}")]
+    Login {
+        /// The repository.
+        url: String,
+        /// Which key, and what the server wants.
+        cause: String,
+    },
+    /// The ssh server's own key is not one that it may show.
+    #[error("{url}: ssh: handshake failed: {reason}")]
+    HostKey {
+        /// The repository.
+        url: String,
+        /// What is wrong with it, in Flux's words.
+        reason: String,
+    },
     /// There is no repository at the URL.
     #[error("repository not found at {url}: HTTP 404")]
     NotFound {

@@ -13,6 +13,7 @@ use super::{
     lines::Lines,
     remote::{Remote, Tls, redact_values},
     transport::Service,
+    url::Way,
 };
 
 /// Redirects followed for the first request.
@@ -32,10 +33,7 @@ impl Clients {
     /// Returns the client for a remote. Fails when its certificates cannot be used.
     pub(super) fn client(&self, remote: &Remote) -> Result<reqwest::Client, Error> {
         let mut clients = self.0.lock().unwrap_or_else(|held| held.into_inner());
-        let key = (
-            remote.url.as_str().starts_with("https:"),
-            remote.tls.clone(),
-        );
+        let key = (is_tls(remote), remote.tls.clone());
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
@@ -46,6 +44,10 @@ impl Clients {
         clients.insert(key, client.clone());
         Ok(client)
     }
+}
+
+fn is_tls(remote: &Remote) -> bool {
+    matches!(remote.url.way(), Way::Http { tls: true, .. })
 }
 
 /// Where trust in servers comes from.
@@ -65,7 +67,7 @@ fn build(remote: &Remote) -> Result<reqwest::Client, Error> {
         url: remote.url.to_string(),
         cause: chain(&cause),
     };
-    let needs_system = remote.tls.ca.is_none() && remote.url.as_str().starts_with("https:");
+    let needs_system = remote.tls.ca.is_none() && is_tls(remote);
     match builder(remote, Roots::System)?.build() {
         Ok(client) => Ok(client),
         Err(cause) if needs_system => Err(failed(cause)),
@@ -255,6 +257,6 @@ impl Http {
             .bytes_stream()
             .map(|chunk| chunk.map_err(|cause| chain(&cause.without_url())))
             .boxed();
-        Lines::new(self.remote.url.to_string(), stream, (what, max))
+        Lines::of_body(self.remote.url.to_string(), stream, (what, max))
     }
 }

@@ -9,7 +9,25 @@ use futures::{StreamExt as _, stream::BoxStream};
 use super::{
     Error,
     pkt::{self, Pkt},
+    ssh::Pipe,
 };
+
+/// Where the bytes come from.
+enum Source {
+    /// The body of an answer over http.
+    Body(BoxStream<'static, Result<Bytes, String>>),
+    /// A program over ssh, which may answer again.
+    Pipe(Box<Pipe>),
+}
+
+impl Source {
+    async fn next(&mut self) -> Option<Result<Bytes, String>> {
+        match self {
+            Self::Body(stream) => stream.next().await,
+            Self::Pipe(pipe) => pipe.next().await,
+        }
+    }
+}
 
 /// A packet line that owns its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,25 +41,43 @@ pub(super) enum Line {
 pub(super) struct Lines {
     url: String,
     what: &'static str,
-    stream: BoxStream<'static, Result<Bytes, String>>,
+    source: Source,
     buffer: BytesMut,
     n_bytes: u64,
     max: u64,
 }
 
 impl Lines {
-    pub(super) fn new(
+    /// Returns the lines of a body: the answer named so, of at most so many bytes.
+    pub(super) fn of_body(
         url: String,
         stream: BoxStream<'static, Result<Bytes, String>>,
-        (what, max): (&'static str, u64),
+        bound: (&'static str, u64),
     ) -> Self {
+        Self::new(url, Source::Body(stream), bound)
+    }
+
+    /// Returns the lines of a program's next answer.
+    pub(super) fn of_pipe(url: String, pipe: Pipe, bound: (&'static str, u64)) -> Self {
+        Self::new(url, Source::Pipe(Box::new(pipe)), bound)
+    }
+
+    fn new(url: String, source: Source, (what, max): (&'static str, u64)) -> Self {
         Self {
             url,
             what,
-            stream,
+            source,
             buffer: BytesMut::new(),
             n_bytes: 0,
             max,
+        }
+    }
+
+    /// Returns the pipe, if there is one and all that came of it was read.
+    pub(super) fn into_pipe(self) -> Option<Pipe> {
+        match self.source {
+            Source::Pipe(pipe) if self.buffer.is_empty() => Some(*pipe),
+            _ => None,
         }
     }
 
@@ -66,7 +102,7 @@ impl Lines {
                     false => Line::Delimiter,
                 }));
             }
-            match self.stream.next().await {
+            match self.source.next().await {
                 Some(Ok(chunk)) => {
                     self.n_bytes += chunk.len() as u64;
                     if self.n_bytes > self.max {
@@ -119,7 +155,7 @@ mod tests {
             .map(|text| Ok(Bytes::from_static(text.as_bytes())))
             .collect();
         let stream = futures::stream::iter(chunks).boxed();
-        Lines::new("http://host/repo".to_owned(), stream, ("answer", max))
+        Lines::of_body("http://host/repo".to_owned(), stream, ("answer", max))
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Reads and writes remote Git repositories over smart HTTP.
+//! Reads and writes remote Git repositories over smart HTTP and ssh.
 //!
 //! In: a [`Remote`] (URL, credentials, timeout) and a [`Selector`]. Out: a [`Head`] (what the remote
 //! has), a [`Checkout`] (commit and lazily read [`Tree`]) or the outcome of a push. Commits are fetched
@@ -14,6 +14,7 @@ mod edit;
 mod error;
 mod files;
 mod http;
+mod known_hosts;
 mod lines;
 mod mirror;
 pub(crate) mod objects;
@@ -24,9 +25,11 @@ mod references;
 mod remote;
 mod repository;
 mod sign;
+mod ssh;
 mod transport;
 mod tree;
 mod upload;
+mod url;
 
 pub use checkout::{Checkout, Head, Selector};
 pub use commit::{Change, Person};
@@ -36,11 +39,13 @@ pub use gix::ObjectId;
 pub use mirror::TIPS_MAX;
 pub use push::{Basis, Landed, Pushed, Recomputed, Refusal, Target};
 pub use references::{Reference, References};
-pub use remote::{Credentials, Remote, RemoteUrl, Tls};
+pub use remote::{Credentials, Remote, Tls};
 pub use repository::{Git, Repository};
 pub use sign::SigningKey;
+pub use ssh::SshIdentity;
 pub(crate) use tree::check_name;
 pub use tree::{Entry, EntryKind, Tree, TreeReader, Visited};
+pub use url::RemoteUrl;
 
 /// The name that requests and commits carry.
 pub(crate) const AGENT: &str = concat!("towpath/", env!("CARGO_PKG_VERSION"));

@@ -152,6 +152,7 @@ pub(super) async fn offer(transport: &Transport, service: Service) -> Result<Off
             what: "a repository with SHA-256 objects",
         });
     }
+    transport.keep(service, lines);
     Ok(offer)
 }
 
@@ -217,6 +218,7 @@ pub(super) async fn list(
     }
     pkt::flush(&mut body);
     let bound = ("reference list", REFERENCES_BYTES_MAX);
+    transport.renew();
     let mut lines = transport
         .post(&offer.base, Service::UploadPack, body, bound)
         .await?;
@@ -238,6 +240,7 @@ pub(super) async fn list(
             references.insert(&format!("{name}^{{}}"), parse_id(&lines, peeled)?)?;
         }
     }
+    transport.keep(Service::UploadPack, lines);
     // A prefix also matches longer names, and servers may send more than was asked for.
     Ok(references)
 }

@@ -23,6 +23,7 @@ use super::{
     mirror::{Commit, Mirror, lock},
     references::{self, Offer, References},
     remote::Remote,
+    ssh::Ssh,
     transport::{Service, Transport},
     upload::{self, Want},
 };
@@ -66,19 +67,25 @@ impl Git {
         let shared = Arc::clone(&self.0);
         let permits = Arc::clone(&self.0.permits);
         blocking(&permits, move || {
-            let client = shared.clients.client(&remote)?;
+            let transport = match remote.url.is_ssh() {
+                true => Transport::Ssh(Ssh::new(remote)),
+                false => Transport::Http(Http {
+                    client: shared.clients.client(&remote)?,
+                    remote,
+                }),
+            };
             let mut mirrors = lock(&shared.mirrors);
             let mirror = match mirrors.get(&key) {
                 Some(mirror) => Arc::clone(mirror),
                 None => {
                     let path = shared.folder.join(&key);
-                    let mirror = Arc::new(Mirror::open(&path, remote.url.as_str())?);
+                    let mirror = Arc::new(Mirror::open(&path, transport.remote().url.as_str())?);
                     mirrors.insert(key, Arc::clone(&mirror));
                     mirror
                 }
             };
             Ok(Repository {
-                transport: Transport::Http(Http { client, remote }),
+                transport,
                 mirror,
                 permits: Arc::clone(&shared.permits),
             })

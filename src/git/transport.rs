@@ -1,8 +1,8 @@
-//! How a remote is spoken to: the one protocol of packet lines over http.
+//! How a remote is spoken to: the one protocol of packet lines over http or ssh.
 //!
 //! In: a service, then bodies of requests. Out: packet lines. What they mean is said elsewhere.
 
-use super::{Error, http::Http, lines::Lines, remote::Remote};
+use super::{Error, http::Http, lines::Lines, remote::Remote, ssh::Ssh};
 
 /// The two services of a Git server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ impl Service {
 pub(super) enum Transport {
     /// Smart HTTP.
     Http(Http),
+    /// Git's programs over ssh.
+    Ssh(Ssh),
 }
 
 impl Transport {
@@ -34,6 +36,7 @@ impl Transport {
     pub(super) fn remote(&self) -> &Remote {
         match self {
             Self::Http(http) => &http.remote,
+            Self::Ssh(ssh) => &ssh.remote,
         }
     }
 
@@ -45,6 +48,7 @@ impl Transport {
     ) -> Result<(String, Lines), Error> {
         match self {
             Self::Http(http) => http.advertisement(service, max).await,
+            Self::Ssh(ssh) => Ok((String::new(), ssh.advertisement(service, max).await?)),
         }
     }
 
@@ -58,6 +62,25 @@ impl Transport {
     ) -> Result<Lines, Error> {
         match self {
             Self::Http(http) => http.post(base, service, body, bound).await,
+            Self::Ssh(ssh) => ssh.post(service, body, bound).await,
+        }
+    }
+
+    /// Makes sure that the next answer tells what the server has now.
+    pub(super) fn renew(&self) {
+        match self {
+            // Each request is answered anew.
+            Self::Http(_) => {}
+            Self::Ssh(ssh) => ssh.renew(),
+        }
+    }
+
+    /// Takes an answer that was read up to its last line: what carried it may carry the next one.
+    pub(super) fn keep(&self, service: Service, lines: Lines) {
+        match self {
+            // The client keeps connections by itself.
+            Self::Http(_) => drop(lines),
+            Self::Ssh(ssh) => ssh.keep(service, lines),
         }
     }
 }

@@ -51,7 +51,11 @@ pub(super) async fn fetch(
         true => skip_sections(&mut lines).await?,
         false => skip_answers(&mut lines).await?,
     };
-    read_bands(transport, &mut lines, first, sink).await
+    read_bands(transport, &mut lines, first, sink).await?;
+    if version_2 {
+        transport.keep(Service::UploadPack, lines);
+    }
+    Ok(())
 }
 
 fn request_2(offer: &Offer, want: &Want<'_>) -> Vec<u8> {

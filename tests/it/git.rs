@@ -4,13 +4,15 @@
 
 mod demo;
 mod signing;
+mod ssh;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use towpath::git::{
-    Basis, Change, Checkout, Error, Git, Person, Pushed, Remote, Repository, Selector, Target,
+    Basis, Change, Checkout, Credentials, Error, Git, Person, Pushed, Remote, Repository, Selector,
+    Target,
 };
-use towpath::safe::SafePath;
+use towpath::safe::{SafePath, Secret};
 
 use crate::world::git::{Fault, GitServer, Options, commit, git, patience};
 
@@ -31,6 +33,16 @@ fn room() -> Room {
 async fn open(room: &Room, url: &str) -> Repository {
     let mut remote = Remote::anonymous(url).unwrap();
     remote.timeout = patience();
+    room.git.repository(remote).await.unwrap()
+}
+
+async fn open_as_bob(room: &Room, url: &str) -> Repository {
+    let mut remote = Remote::anonymous(url).unwrap();
+    remote.timeout = patience();
+    remote.credentials = Credentials::Basic {
+        username: "bob".to_owned(),
+        password: Secret::new("s3cret".to_owned()),
+    };
     room.git.repository(remote).await.unwrap()
 }
 
@@ -517,9 +529,7 @@ async fn a_hook_that_refuses_is_quoted() {
         "echo 'policy: no robots, s3cret'; exit 1",
     );
     let room = room();
-    let mut remote = Remote::anonymous(&server.url("repo.git").replace("//", "//bob:s3cret@"));
-    remote.as_mut().unwrap().timeout = patience();
-    let repository = room.git.repository(remote.unwrap()).await.unwrap();
+    let repository = open_as_bob(&room, &server.url("repo.git")).await;
     match push(&repository, &[("README.md", "x\n")]).await {
         Pushed::Refused(refusal) => {
             assert_eq!(refusal.reference, "refs/heads/main");
@@ -687,8 +697,8 @@ async fn redirects_are_followed_within_the_host_alone() {
     server.create("new/repo.git");
     server.commit("new/repo.git", "main", FILES);
     let room = room();
-    let url = server.url("repo.git").replace("//", "//bob:s3cret@");
-    let repository = open(&room, &url).await;
+    let url = server.url("repo.git");
+    let repository = open_as_bob(&room, &url).await;
     server.fail("info/refs", Fault::RedirectTo("/new"));
     let checkout = repository.checkout(&main_branch()).await.unwrap();
     assert_eq!(read(&checkout, "README.md").as_deref(), Some("hello\n"));
@@ -705,7 +715,7 @@ async fn redirects_are_followed_within_the_host_alone() {
             .replace("localhost", "127.0.0.1")
             .into_boxed_str(),
     );
-    let repository = open(&self::room(), &url).await;
+    let repository = open_as_bob(&self::room(), &url).await;
     server.take_requests();
     server.fail("info/refs", Fault::RedirectTo(other));
     let error = repository.head(&main_branch()).await.unwrap_err();

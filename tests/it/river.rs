@@ -11,6 +11,7 @@ use towpath::api::{
 use crate::world::fleet::{Fleet, MARKED, REPOSITORY, USER, deployments, image_of};
 use crate::world::keys::SshKey;
 use crate::world::process::{Process, towpath};
+use crate::world::sshd::{Options, Sshd};
 
 /// The longest that `towpath run` takes to end.
 const END_MAX: Duration = Duration::from_secs(10);
@@ -90,6 +91,46 @@ async fn settle(process: &Process, word: &str) -> Vec<Option<String>> {
         versions.push(applied.expect("it is applied").resource_version());
     }
     versions
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pushed_tag_is_committed_and_applied_over_ssh() {
+    let fleet = Fleet::start().await;
+    let sshd = Sshd::start(Options::default()).await;
+    let url = fleet.git.url(REPOSITORY);
+    let objects = std::fs::read_to_string(fleet.objects()).expect("it is written");
+    let objects = objects.replace(&url, &sshd.url(&fleet.git.path(REPOSITORY)));
+    let data: serde_json::Map<_, _> = sshd
+        .secret()
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    let data = serde_json::Value::Object(data);
+    let basic = format!(
+        "stringData:\n  username: {}\n  password: {}\n",
+        USER.0, USER.1
+    );
+    let with_key = objects.replace(&basic, &format!("stringData: {data}\n"));
+    assert_ne!(with_key, objects);
+    std::fs::write(fleet.objects(), with_key).expect("the folder is writable");
+    fleet.git.take_requests();
+
+    let process = Process::run(&fleet.data(), &fleet.objects(), &[]).await;
+    let before = fleet.head();
+    let first = format!("{}:1.0.0", fleet.image());
+    let is_first = |deployment: &_| image_of(deployment) == first;
+    let applied = deployments(process.client());
+    process.until(applied, "app", is_first).await;
+    fleet.push_image("1.1.0").await;
+    process.request::<ImageRepository>("app", "the tag").await;
+    let second = format!("{}:1.1.0", fleet.image());
+    let is_second = |deployment: &_| image_of(deployment) == second;
+    let applied = deployments(process.client());
+    process.until(applied, "app", is_second).await;
+    check_commit(&fleet, &before);
+    assert_eq!(fleet.git.take_requests(), [""; 0], "all went over ssh");
+    let (status, said) = process.terminate().await;
+    assert_eq!(status.code(), Some(0), "{said}");
 }
 
 /// Runs a command that must be done; returns its stdout and stderr.

@@ -7,3 +7,4 @@ pub mod keys;
 pub mod kubectl;
 pub mod process;
 pub mod registry;
+pub mod sshd;
