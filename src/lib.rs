@@ -6,6 +6,7 @@
 //!          reconcile    the loop: watches, status, events, finalizers, retries
 //! RIVER    registry > tags > policy > update > git > source > kustomize > apply
 //! BANKS    cluster      one kube::Client: somebody's cluster, or the embedded API
+//!          outbound     where hosts are that specs name, and whether they may be asked
 //! WORDS    failpoint  safe  duration  image  pattern  version  template  api
 //! ```
 //!
@@ -18,7 +19,7 @@
 // Moments at which tests end the process.
 pub mod failpoint;
 
-// Secrets that do not print, paths that do not leave.
+// Secrets that do not print, paths that do not leave, addresses that are not asked.
 pub mod safe;
 
 // Go durations.
@@ -39,10 +40,13 @@ pub mod template;
 // Flux's kinds as types, their CRDs, conditions and reasons.
 pub mod api;
 
-// BANKS: the cluster, whoever answers.
+// BANKS: the cluster, whoever answers, and the hosts beyond it.
 
 // A `kube::Client` for a real cluster or the embedded API.
 pub mod cluster;
+
+// Hosts that specs name, resolved and checked.
+pub mod outbound;
 
 // RIVER: one room a stage; rooms never call each other.
 

@@ -1,9 +1,14 @@
-//! Values that must not leak and paths that must not leave: [`Secret`] and [`SafePath`].
+//! Values that must not leak, paths that must not leave, addresses that must not be asked:
+//! [`Secret`], [`SafePath`] and [`AddressRule`].
 //!
 //! A secret has no `Display`, and its `Debug` shows stars. A safe path is relative, normalised and
-//! held below its root. Pure; it never touches the file system.
+//! held below its root. Pure; it never touches the file system or the network.
+
+mod address;
 
 use std::fmt;
+
+pub use address::{AddressError, AddressRule};
 
 /// A value that is never printed, logged or serialised.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]

@@ -19,7 +19,7 @@ const RIVER: [&str; 8] = [
 ];
 /// Modules and crates that are pure.
 const ENGINES: [&str; 13] = [
-    "src/safe.rs",
+    "src/safe",
     "src/duration",
     "src/image",
     "src/pattern",
