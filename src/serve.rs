@@ -15,7 +15,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Cluster, Embedded};
+use crate::outbound::Hosts;
 use crate::reconcile::{Clock, Jitter};
+use crate::safe::AddressRule;
 use crate::{api, apply, controllers, git, registry, source, tags};
 
 /// The field manager of definitions and of what `-f` names.
@@ -34,6 +36,10 @@ pub struct Options {
     pub kubeconfig_file: Option<PathBuf>,
     /// Manifests, or folders of them, that are applied first.
     pub files: Vec<PathBuf>,
+    /// Which addresses may be behind hosts that objects name.
+    pub addresses: AddressRule,
+    /// Token services that may have the credentials of registries of other sites.
+    pub registry_token_hosts: Vec<String>,
 }
 
 /// Everything, running.
@@ -97,7 +103,9 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
         client: client.clone(),
         clock: Clock::system(),
         jitter: Jitter::new(u64::from(std::process::id())),
-        registry: registry::Client::new(),
+        registry: registry::Client::new()
+            .with_hosts(Hosts::new(options.addresses))
+            .with_realms(options.registry_token_hosts.into_iter().collect()),
         tags: Arc::new(tags::Store::open(&options.data.join("tags"))?),
         git: git::Git::open(&options.data.join("git"))?,
         storage: storage.clone(),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use crate::cli::hint::Hint;
 use crate::cli::signals;
+use crate::safe::AddressRule;
 use crate::serve;
 
 /// Runs all controllers until it is told to stop: on the embedded API, or on your cluster.
@@ -19,6 +20,29 @@ pub(super) struct Arguments {
     /// Manifests, or folders of them, that are applied at each start.
     #[arg(short, long = "filename", value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
+    /// Whether objects may name hosts on private networks and on this machine. Link-local
+    /// addresses and those of metadata services are refused in any case.
+    #[arg(long, value_name = "WHETHER", default_value = "allow", value_enum)]
+    private_hosts: PrivateHosts,
+    /// A token service that may have the credentials of registries of other sites; may be repeated.
+    #[arg(long = "registry-token-host", value_name = "HOST")]
+    registry_token_hosts: Vec<String>,
+}
+
+/// Whether hosts on private networks may be asked.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum PrivateHosts {
+    Allow,
+    Refuse,
+}
+
+impl From<PrivateHosts> for AddressRule {
+    fn from(private: PrivateHosts) -> Self {
+        match private {
+            PrivateHosts::Allow => Self::WithPrivate,
+            PrivateHosts::Refuse => Self::PublicOnly,
+        }
+    }
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -32,6 +56,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         kubeconfig: arguments.kubeconfig,
         kubeconfig_file: None,
         files: arguments.files,
+        addresses: arguments.private_hosts.into(),
+        registry_token_hosts: arguments.registry_token_hosts,
     };
     let started = serve::start(options, shutdown).await;
     let running = match advice(&started) {

@@ -11,7 +11,7 @@ use tracing::info;
 use super::secrets::{self, pull_secrets, secret};
 use crate::api::{ImageProvider, ImageRepository, ImageRepositorySpec};
 use crate::image::Repository;
-use crate::registry::{self, Access, Keychain, Tls};
+use crate::registry::{self, Access, Keychain, Proxy, Tls};
 
 /// Less time than this is none; a shorter timeout is taken as this.
 const TIMEOUT_MIN: Duration = Duration::from_secs(1);
@@ -43,14 +43,11 @@ pub(super) enum Error {
 /// Returns the field of a spec that is not supported yet, if there is one.
 pub(super) fn unsupported(spec: &ImageRepositorySpec) -> Option<&'static str> {
     match spec.provider {
-        ImageProvider::Generic => {}
-        ImageProvider::Aws => return Some("spec.provider: aws"),
-        ImageProvider::Azure => return Some("spec.provider: azure"),
-        ImageProvider::Gcp => return Some("spec.provider: gcp"),
+        ImageProvider::Generic => None,
+        ImageProvider::Aws => Some("spec.provider: aws"),
+        ImageProvider::Azure => Some("spec.provider: azure"),
+        ImageProvider::Gcp => Some("spec.provider: gcp"),
     }
-    spec.proxy_secret_ref
-        .as_ref()
-        .map(|_| "spec.proxySecretRef")
 }
 
 /// Returns how long one listing may take. Fails with the field that does not read as a duration.
@@ -97,11 +94,20 @@ pub(super) async fn access(
         }
         None => None,
     };
+    let proxy = match &spec.proxy_secret_ref {
+        Some(reference) => {
+            let secret = secret(client, namespace, &reference.name).await?;
+            let proxy = Proxy::from_secret(&secret.data);
+            Some(proxy.map_err(content(namespace, &reference.name))?)
+        }
+        None => None,
+    };
     let credential = keychain.credential(repository);
     let secret_name = spec.secret_ref.as_ref().map_or("", |secret| &secret.name);
     Ok(Access {
         credential: credential.map_err(content(namespace, secret_name))?,
         tls,
+        proxy,
         insecure: spec.insecure,
         timeout,
     })

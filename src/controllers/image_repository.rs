@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Client, ResourceExt};
 
 use super::image_access::{self, access};
+use super::known_listings::{KnownListings, Subject};
 use super::objects::World;
 use super::{Failure, failed, not_supported, ready_note, wakes};
 use crate::api::annotations::{IMAGE_REFLECTOR, REQUESTED_AT};
@@ -18,7 +19,7 @@ use crate::api::{ConditionStatus, ImageRepository, ImageRepositoryStatus, ScanRe
 use crate::image::Repository;
 use crate::pattern::Pattern;
 use crate::reconcile::{
-    Change, Controller, Decision, Interval, Kind, Note, Outcome, Progress, Report, Timestamp,
+    Change, Controller, Decision, Interval, Kind, Note, Outcome, Progress, Report, Retry, Timestamp,
 };
 use crate::{registry, tags};
 
@@ -35,6 +36,7 @@ pub(super) struct ImageRepositories {
     pub registry: Arc<registry::Client>,
     pub tags: Arc<tags::Store>,
     pub world: Arc<World>,
+    pub known: KnownListings,
 }
 
 /// What to do about an ImageRepository.
@@ -59,14 +61,66 @@ enum Due {
 /// What came of a plan.
 pub(super) struct Done {
     plan: Plan,
-    found: Result<Found, Failure>,
+    found: Result<Found, Ended>,
+}
+
+/// A pass that brought nothing.
+struct Ended {
+    failure: Failure,
+    /// How long the registry wants to be left alone.
+    wait: Option<Duration>,
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            wait: None,
+        }
+    }
 }
 
 enum Found {
     /// All tags, which are stored now, and what that changed.
     Scan(tags::Scan, tags::Change),
+    /// The registry says that the stored scan is what it would answer.
+    Same,
     /// The stored scan is good for so long.
     Rest(Duration),
+}
+
+impl From<Ended> for Outcome {
+    fn from(ended: Ended) -> Self {
+        let Failure {
+            reason,
+            message,
+            stalls,
+        } = ended.failure;
+        match ended.wait.filter(|wait| *wait >= REST_MIN && !stalls) {
+            Some(wait) => Self::Failed {
+                reason,
+                message,
+                retry: Retry::After(wait),
+            },
+            None => Failure {
+                reason,
+                message,
+                stalls,
+            }
+            .into(),
+        }
+    }
+}
+
+impl Plan {
+    /// Returns what a listing of this plan that brought a revision is of.
+    fn subject(&self, revision: &str) -> Subject {
+        Subject {
+            repository: self.repository.to_string(),
+            exclusions: self.exclusions.clone(),
+            revision: revision.to_owned(),
+        }
+    }
 }
 
 impl Controller for ImageRepositories {
@@ -99,6 +153,7 @@ impl Controller for ImageRepositories {
 
     async fn finalize(&self, object: &Arc<ImageRepository>) -> Result<(), String> {
         let owner = owner(object);
+        self.known.forget(&owner);
         let tags = self.tags.clone();
         let deleted = tokio::task::spawn_blocking(move || tags.delete(&owner)).await;
         let deleted = deleted.map_err(|error| error.to_string())?;
@@ -120,7 +175,7 @@ impl ImageRepositories {
         object: &ImageRepository,
         plan: &Plan,
         progress: &Progress,
-    ) -> Result<Found, Failure> {
+    ) -> Result<Found, Ended> {
         // Before it is known whether a scan is due, so that a missing Secret shows at once.
         let access = access(&self.client, object, &plan.repository, plan.timeout).await;
         let access = access.map_err(|error| {
@@ -142,25 +197,56 @@ impl ImageRepositories {
         let exclusions = compile(&plan.exclusions).map_err(&scan_failed)?;
         let keep = |tag: &str| !exclusions.iter().any(|pattern| pattern.is_match(tag));
         let started_at = chrono::Utc::now();
-        let listing = self.registry.tags(&plan.repository, &access, &keep).await;
-        let listing = listing.map_err(|error| scan_failed(error.to_string()))?;
-        let (store, owner) = (self.tags.clone(), owner(object));
-        let name = plan.repository.to_string();
+        let known = self.known(object, plan).await?;
+        let listed =
+            self.registry
+                .tags_if_changed(&plan.repository, &access, &keep, known.as_ref());
+        let listed = listed.await.map_err(|error| Ended {
+            wait: error.retry_after(),
+            failure: scan_failed(error.to_string()),
+        })?;
+        let Some(listing) = listed else {
+            return Ok(Found::Same);
+        };
         let reading = tags::Reading {
             started_at,
             finished_at: chrono::Utc::now(),
             n_pages: listing.n_pages,
         };
+        let validator = listing.validator;
+        let (store, stored_for) = (self.tags.clone(), owner(object));
+        let name = plan.repository.to_string();
         let stored = tokio::task::spawn_blocking(move || {
             let scan = tags::Scan::new(&name, listing.tags, reading);
-            let change = store.replace(&owner, &scan);
-            let found = change.map(|change| Found::Scan(scan, change));
-            found.map_err(|error| format!("failed to set tags for \"{name}\": {error}"))
+            let change = store.replace(&stored_for, &scan);
+            let stored = change.map(|change| (scan, change));
+            stored.map_err(|error| format!("failed to set tags for \"{name}\": {error}"))
         });
         let stored = stored
             .await
             .map_err(|error| scan_failed(error.to_string()))?;
-        stored.map_err(scan_failed)
+        let (scan, change) = stored.map_err(scan_failed)?;
+        let subject = plan.subject(&scan.epoch().revision);
+        self.known.keep(owner(object), subject, validator);
+        Ok(Found::Scan(scan, change))
+    }
+
+    /// Returns what the registry said of the listing that is stored and that the status shows.
+    async fn known(
+        &self,
+        object: &ImageRepository,
+        plan: &Plan,
+    ) -> Result<Option<registry::Validator>, Failure> {
+        let last = object.status.as_ref();
+        let last = last.and_then(|status| status.last_scan_result.as_ref());
+        let Some(revision) = last.and_then(|last| last.revision.as_deref()) else {
+            return Ok(None);
+        };
+        let known = self.known.find(&owner(object), &plan.subject(revision));
+        match known {
+            Some(known) if self.is_stored(object, plan).await? => Ok(Some(known)),
+            _ => Ok(None),
+        }
     }
 
     async fn is_stored(&self, object: &ImageRepository, plan: &Plan) -> Result<bool, Failure> {
@@ -258,8 +344,16 @@ fn report(object: &ImageRepository, done: Done, now: Timestamp) -> Report<ImageR
     let mut status = object.status.clone().unwrap_or_default();
     let mut shrunk = None;
     let next = match found {
-        Err(failure) => return Report::new(status, failure.into()),
+        Err(ended) => return Report::new(status, ended.into()),
         Ok(Found::Rest(rest)) => rest,
+        Ok(Found::Same) => {
+            status.canonical_image_name = Some(plan.repository.to_string());
+            status.observed_exclusion_list = plan.exclusions;
+            if let Some(last) = &mut status.last_scan_result {
+                last.scan_time = Some(Time(now));
+            }
+            plan.interval
+        }
         Ok(Found::Scan(scan, change)) => {
             shrunk = shrink_note(&plan, scan.epoch(), change);
             status.canonical_image_name = Some(plan.repository.to_string());
@@ -442,11 +536,6 @@ mod tests {
                 "spec.provider: aws is not supported yet",
             ),
             (
-                json!({"proxySecretRef": {"name": "p"}}),
-                reasons::NOT_SUPPORTED,
-                "spec.proxySecretRef is not supported yet",
-            ),
-            (
                 json!({"interval": "5"}),
                 reasons::INVALID_OBJECT,
                 "spec.interval: time: missing unit in duration \"5\"",
@@ -460,7 +549,7 @@ mod tests {
         }
     }
 
-    fn done(object: &ImageRepository, found: Result<Found, Failure>) -> Done {
+    fn done(object: &ImageRepository, found: Result<Found, Ended>) -> Done {
         let Decision::Act(plan) = decide(object, NOW.parse().unwrap()) else {
             panic!("nothing to do");
         };
@@ -539,11 +628,49 @@ mod tests {
     fn a_failed_scan_keeps_the_last_one() {
         let object = object(json!({}), scanned(json!({})));
         let failure = failed(reasons::READ_OPERATION_FAILED, "scan failed: gone");
-        let report = report(&object, done(&object, Err(failure)), NOW.parse().unwrap());
+        let report = report(
+            &object,
+            done(&object, Err(failure.into())),
+            NOW.parse().unwrap(),
+        );
         assert_eq!(Some(report.status), object.status);
         assert_eq!(
             report.outcome,
             Outcome::failed(reasons::READ_OPERATION_FAILED, "scan failed: gone")
         );
+    }
+
+    #[test]
+    fn rg1_the_next_try_waits_as_long_as_the_registry_asked() {
+        let object = object(json!({}), scanned(json!({})));
+        for (wait, want) in [
+            (
+                Some(Duration::from_secs(600)),
+                Retry::After(Duration::from_secs(600)),
+            ),
+            (Some(Duration::ZERO), Retry::Backoff),
+            (None, Retry::Backoff),
+        ] {
+            let failure = failed(reasons::READ_OPERATION_FAILED, "scan failed: busy");
+            let ended = Ended { failure, wait };
+            let report = report(&object, done(&object, Err(ended)), NOW.parse().unwrap());
+            let Outcome::Failed { retry, .. } = report.outcome else {
+                panic!("{:?}", report.outcome);
+            };
+            assert_eq!(retry, want);
+        }
+    }
+
+    #[test]
+    fn an_unchanged_list_only_moves_the_time_of_the_scan() {
+        let object = object(json!({}), scanned(json!({})));
+        let report = report(
+            &object,
+            done(&object, Ok(Found::Same)),
+            NOW.parse().unwrap(),
+        );
+        let mut want = object.status.clone().unwrap();
+        want.last_scan_result.as_mut().unwrap().scan_time = Some(Time(NOW.parse().unwrap()));
+        assert_eq!(report.status, want);
     }
 }

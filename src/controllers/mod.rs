@@ -12,6 +12,7 @@ mod image_access;
 mod image_policy;
 mod image_repository;
 mod image_update_automation;
+mod known_listings;
 mod kustomization;
 mod marked_files;
 mod objects;

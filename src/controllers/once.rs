@@ -17,6 +17,7 @@ use super::edit::{Edit, FileUpdate};
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
 use super::image_update_automation::{ImageUpdateAutomations, Preview};
+use super::known_listings::KnownListings;
 use super::objects::{Objects, World};
 use super::run::Context;
 use crate::api::{ImageRef, ImageUpdateAutomation};
@@ -97,6 +98,7 @@ pub async fn choose(context: Context) -> Result<Chosen, OnceError> {
         registry: registry.clone(),
         tags: tags.clone(),
         world: Arc::default(),
+        known: KnownListings::default(),
     };
     world.image_repositories = passes(&clock, &scans, &world.image_repositories).await?;
     let world = Arc::new(world);

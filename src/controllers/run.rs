@@ -12,6 +12,7 @@ use super::git_repository::GitRepositories;
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
 use super::image_update_automation::ImageUpdateAutomations;
+use super::known_listings::KnownListings;
 use super::kustomization::Kustomizations;
 use super::objects::World;
 use crate::git::{Git, Tree};
@@ -54,6 +55,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
         registry: registry.clone(),
         tags: context.tags.clone(),
         world: world.clone(),
+        known: KnownListings::default(),
     };
     driver.add(controller, kind.store.clone(), kind.wake.clone());
     let kind = &world.image_policies;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Credential, Error, Tls};
+use super::{Credential, Error, Proxy, Tls};
 use crate::image::{Registry, Repository};
 
 /// How a registry is reached.
@@ -17,6 +17,8 @@ pub struct Access {
     pub credential: Option<Credential>,
     /// `spec.certSecretRef`: the authority and certificate to use beside the system's.
     pub tls: Option<Tls>,
+    /// `spec.proxySecretRef`: the proxy of all requests; without it those of the environment.
+    pub proxy: Option<Proxy>,
     /// `spec.insecure`: plain http is allowed when https does not answer.
     pub insecure: bool,
     /// The budget of one call, credential exchange and all pages included.
@@ -29,6 +31,7 @@ impl Access {
         Self {
             credential: None,
             tls: None,
+            proxy: None,
             insecure: false,
             timeout,
         }

@@ -4,70 +4,26 @@
 //! In: a `Repository` and an [`Access`]. Out: a [`Listing`] or a digest. A call is one budget of
 //! time; a listing is whole or an error, never a part.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reqwest::Method;
-use reqwest::header::{self, HeaderMap, HeaderName};
+use reqwest::header::{HeaderMap, HeaderName};
 
-use super::exchange::{Ask, Session, Want};
+use super::exchange::{self, Registry};
+use super::pages::{self, Walk};
+use super::session::{Ask, Call, Session, Want};
 use super::throttle::Quiet;
 use super::token::Tokens;
-use super::{Access, BODY_BYTES_MAX, Error, PAGES_MAX, TAGS_MAX, Tls};
-use super::{access, digest, exchange, link, page};
-use crate::image::{Digest, Repository, Tag, TagList};
-
-/// Tags asked for in one page, as Flux asks; registries may give fewer or all.
-const PAGE_TAGS: usize = 1000;
+use super::transport::Transports;
+use super::{Access, BODY_BYTES_MAX, Error, Listing, PAGES_MAX, TAGS_MAX, Validator};
+use super::{Proxy, Realms, Retries, Tls, digest};
+use crate::image::{Digest, Repository, Tag};
+use crate::outbound::Hosts;
 
 /// Registries that are remembered at once; above it all are forgotten and met anew.
 const REGISTRIES_MAX: usize = 4096;
-
-/// Http clients for different certificates that are kept at once.
-const TRANSPORTS_MAX: usize = 256;
-
-/// Time for a connection to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Time between two pieces of one body.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Redirects of one request.
-const REDIRECTS_MAX: usize = 5;
-
-/// How often and how soon a failed request is sent again.
-#[derive(Debug, Clone, Copy)]
-pub struct Retries {
-    /// Tries after the first.
-    pub n_more: usize,
-    /// The wait before the second try; the next is three times as long.
-    pub first_wait: Duration,
-    /// The longest `Retry-After` that is waited for inside a call; a longer one ends it.
-    pub wait_max: Duration,
-}
-
-impl Default for Retries {
-    /// Flux's: three tries, after one and three seconds.
-    fn default() -> Self {
-        Self {
-            n_more: 2,
-            first_wait: Duration::from_secs(1),
-            wait_max: Duration::from_secs(10),
-        }
-    }
-}
-
-/// A complete list of a repository's tags.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// The tags that were kept, descending by bytes, each once.
-    pub tags: TagList,
-    /// How many tags the predicate dropped.
-    pub n_excluded: usize,
-    /// How many pages the registry gave.
-    pub n_pages: usize,
-}
 
 /// Asks registries.
 #[derive(Debug, Default)]
@@ -76,16 +32,17 @@ pub struct Client {
     limits: Limits,
     pub(super) tokens: Tokens,
     pub(super) quiet: Quiet,
-    transports: Mutex<HashMap<Transport, reqwest::Client>>,
-    registries: Mutex<HashMap<RegistryKey, Arc<exchange::Registry>>>,
+    pub(super) transports: Transports,
+    pub(super) realms: Realms,
+    registries: Mutex<HashMap<RegistryKey, Arc<Registry>>>,
 }
 
 /// The bounds of a scan, smaller in tests.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
-    pages_max: usize,
-    tags_max: usize,
-    body_bytes_max: usize,
+pub(super) struct Limits {
+    pub(super) pages_max: usize,
+    pub(super) tags_max: usize,
+    pub(super) body_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -98,21 +55,12 @@ impl Default for Limits {
     }
 }
 
-/// What makes one http client differ from another.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Transport {
-    tls: Option<Tls>,
-    /// Proxies of the environment are not for this machine.
-    loopback: bool,
-    /// Plain http needs no roots, so that none need be installed for it.
-    plain: bool,
-}
-
 /// A registry as one access sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct RegistryKey {
     host: String,
     tls: Option<Tls>,
+    proxy: Option<Proxy>,
     insecure: bool,
 }
 
@@ -121,6 +69,7 @@ impl RegistryKey {
         Self {
             host: repository.registry().to_string(),
             tls: access.tls.clone(),
+            proxy: access.proxy.clone(),
             insecure: access.insecure,
         }
     }
@@ -138,6 +87,20 @@ impl Client {
             retries,
             ..Self::default()
         }
+    }
+
+    /// Returns the same client, which asks only hosts that may be asked.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: Hosts) -> Self {
+        self.transports = Transports::new(hosts);
+        self
+    }
+
+    /// Returns the same client, which sends credentials to these token services of other sites too.
+    #[must_use]
+    pub fn with_realms(mut self, realms: Realms) -> Self {
+        self.realms = realms;
+        self
     }
 
     /// Returns the same client with smaller bounds, so that tests can reach them.
@@ -159,8 +122,24 @@ impl Client {
         access: &Access,
         keep: &(dyn Fn(&str) -> bool + Send + Sync),
     ) -> Result<Listing, Error> {
-        self.within(repository, access, self.all_pages(repository, access, keep))
-            .await
+        let all = self.tags_if_changed(repository, access, keep, None).await?;
+        Ok(all.expect("because only a known listing can be the same"))
+    }
+
+    /// Returns all tags, or `None` when the registry says that they are those of the listing that
+    /// `known` is of. It must be of the same repository and `keep`. Fails as [`Client::tags`] does.
+    pub async fn tags_if_changed(
+        &self,
+        repository: &Repository,
+        access: &Access,
+        keep: &(dyn Fn(&str) -> bool + Send + Sync),
+        known: Option<&Validator>,
+    ) -> Result<Option<Listing>, Error> {
+        let call = async {
+            let session = self.session(repository, access).await?;
+            self.all_pages(&session, keep, known).await
+        };
+        self.within(repository, access, call).await
     }
 
     /// Returns the digest that a tag points to. Fails when the tag is not there, and as
@@ -171,8 +150,11 @@ impl Client {
         tag: &Tag,
         access: &Access,
     ) -> Result<Digest, Error> {
-        self.within(repository, access, self.one_digest(repository, tag, access))
-            .await
+        let call = async {
+            let session = self.session(repository, access).await?;
+            one_digest(&session, tag).await
+        };
+        self.within(repository, access, call).await
     }
 
     async fn within<T>(
@@ -201,82 +183,18 @@ impl Client {
 
     async fn all_pages(
         &self,
-        repository: &Repository,
-        access: &Access,
+        session: &Session<'_>,
         keep: &(dyn Fn(&str) -> bool + Send + Sync),
-    ) -> Result<Listing, Error> {
-        let session = self.session(repository, access).await?;
-        let mut url = session.url(&format!("tags/list?n={PAGE_TAGS}"))?;
-        let tags = Mutex::new(page::Tags::new(keep, self.limits.tags_max));
-        let mut seen = HashSet::new();
-        loop {
-            let refuse = |reason: String| Error::answer(&Method::GET, &url, reason);
-            if !seen.insert(url.clone()) {
-                return Err(refuse("Link leads to a page that was read before".into()));
-            }
-            if seen.len() > self.limits.pages_max {
-                return Err(refuse(format!("more than {} pages", self.limits.pages_max)));
-            }
-            let answer = session.request(Ask {
-                method: Method::GET,
-                url: &url,
-                want: Want::Tags(&tags, self.limits.body_bytes_max),
-            });
-            let answer = answer.await?;
-            let links = texts(&answer.headers, &header::LINK);
-            let links = links.iter().map(String::as_str);
-            match link::next(&answer.url, links).map_err(refuse)? {
-                Some(next) => url = next,
-                None => break,
-            }
-        }
-        let tags = tags.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let (tags, n_excluded) = tags.finish();
-        Ok(Listing {
-            tags,
-            n_excluded,
-            n_pages: seen.len(),
-        })
-    }
-
-    async fn one_digest(
-        &self,
-        repository: &Repository,
-        tag: &Tag,
-        access: &Access,
-    ) -> Result<Digest, Error> {
-        let session = self.session(repository, access).await?;
-        let url = session.url(&format!("manifests/{}", tag.as_str()))?;
-        let head = session.request(Ask {
-            method: Method::HEAD,
-            url: &url,
-            want: Want::Headers,
-        });
-        match head.await {
-            Ok(answer) => {
-                if let Some(stated) = stated_digest(&answer.headers) {
-                    return Ok(stated);
-                }
-            }
-            // Registries without HEAD still have the manifest.
-            Err(error) if matches!(error.status(), Some(400 | 405 | 406 | 415 | 501)) => {}
-            Err(error) => return Err(error),
-        }
-        let answer = session.request(Ask {
-            method: Method::GET,
-            url: &url,
-            want: Want::Bytes(digest::MANIFEST_BYTES_MAX),
-        });
-        let answer = answer.await?;
-        let stated = stated_digest(&answer.headers);
-        let found = digest::of(&answer.body);
-        match stated {
-            Some(stated) if stated != found => Err(Error::answer(
-                &Method::GET,
-                &url,
-                format!("manifest has digest {found}, not {stated} as its header says"),
-            )),
-            _ => Ok(found),
+        known: Option<&Validator>,
+    ) -> Result<Option<Listing>, Error> {
+        let walk = |known| pages::walk(session, &self.limits, keep, known);
+        match walk(known).await? {
+            Walk::All(listing) => Ok(Some(listing)),
+            Walk::Same => Ok(None),
+            Walk::Torn => match walk(None).await? {
+                Walk::All(listing) => Ok(Some(listing)),
+                Walk::Same | Walk::Torn => Ok(None),
+            },
         }
     }
 
@@ -289,32 +207,26 @@ impl Client {
         repository: &'a Repository,
         access: &'a Access,
     ) -> Result<Session<'a>, Error> {
-        if let Some(wait) = self
-            .quiet
-            .left(repository.registry().as_str(), Instant::now())
-        {
-            return Err(Error::Throttled {
-                registry: repository.registry().to_string(),
-                wait,
-            });
-        }
-        let key = RegistryKey::new(repository, access);
-        let known = {
-            let registries = self
-                .registries
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            registries.get(&key).cloned()
+        let deadline = Instant::now() + access.timeout;
+        let call = Call {
+            client: self,
+            repository,
+            access,
+            credential: access.credential.clone(),
+            deadline,
         };
+        call.rest(true).await?;
+        let key = RegistryKey::new(repository, access);
+        let lock = || {
+            let registries = self.registries.lock();
+            registries.unwrap_or_else(PoisonError::into_inner)
+        };
+        let known = lock().get(&key).cloned();
         let registry = match known {
             Some(known) => known,
             None => {
-                let met = exchange::ping(self, repository, access).await?;
-                let met = Arc::new(met);
-                let mut registries = self
-                    .registries
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let met = Arc::new(exchange::ping(&call).await?);
+                let mut registries = lock();
                 if registries.len() >= REGISTRIES_MAX {
                     registries.clear();
                 }
@@ -322,70 +234,40 @@ impl Client {
                 met
             }
         };
-        Ok(Session::new(self, registry, repository, access))
-    }
-
-    /// Returns the http client for an access, made at the first use.
-    pub(super) fn transport(
-        &self,
-        repository: &Repository,
-        access: &Access,
-        plain: bool,
-    ) -> Result<reqwest::Client, Error> {
-        let transport = Transport {
-            tls: access.tls.clone().filter(|_| !plain),
-            loopback: access::is_loopback(repository.registry()),
-            plain,
-        };
-        let mut transports = self
-            .transports
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = transports.get(&transport) {
-            return Ok(client.clone());
-        }
-        let client = transport.client()?;
-        if transports.len() >= TRANSPORTS_MAX {
-            transports.clear();
-        }
-        transports.insert(transport, client.clone());
-        Ok(client)
+        Ok(Session::new(call, registry))
     }
 }
 
-impl Transport {
-    fn client(&self) -> Result<reqwest::Client, Error> {
-        // An error means that the process has chosen its provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("towpath/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::custom(redirect));
-        if self.loopback {
-            builder = builder.no_proxy();
+async fn one_digest(session: &Session<'_>, tag: &Tag) -> Result<Digest, Error> {
+    let url = session.url(&format!("manifests/{}", tag.as_str()))?;
+    let ask = |method, want| Ask {
+        method,
+        url: &url,
+        want,
+        etag: None,
+    };
+    match session.request(ask(Method::HEAD, Want::Headers)).await {
+        Ok(answer) => {
+            if let Some(stated) = stated_digest(&answer.headers) {
+                return Ok(stated);
+            }
         }
-        if self.plain {
-            builder = builder.tls_certs_only([]);
-        }
-        if let Some(tls) = &self.tls {
-            builder = tls.apply(builder)?;
-        }
-        builder.build().map_err(|source| Error::Setup { source })
+        // Registries without HEAD still have the manifest.
+        Err(error) if matches!(error.status(), Some(400 | 405 | 406 | 415 | 501)) => {}
+        Err(error) => return Err(error),
     }
-}
-
-/// Follows a few redirects, never from https to http. The client itself drops the credential when
-/// the host changes.
-fn redirect(attempt: reqwest::redirect::Attempt<'_>) -> reqwest::redirect::Action {
-    let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
-    if from_https && attempt.url().scheme() != "https" {
-        return attempt.error("redirect from https to http");
+    let want = Want::Bytes(digest::MANIFEST_BYTES_MAX);
+    let answer = session.request(ask(Method::GET, want)).await?;
+    let stated = stated_digest(&answer.headers);
+    let found = digest::of(&answer.body);
+    match stated {
+        Some(stated) if stated != found => Err(Error::answer(
+            &Method::GET,
+            &url,
+            format!("manifest has digest {found}, not {stated} as its header says"),
+        )),
+        _ => Ok(found),
     }
-    if attempt.previous().len() > REDIRECTS_MAX {
-        return attempt.error("too many redirects");
-    }
-    attempt.follow()
 }
 
 /// Returns the values of a header that are text.

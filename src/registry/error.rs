@@ -10,6 +10,8 @@ use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
 use super::Credential;
+use crate::outbound;
+use crate::safe::AddressError;
 
 /// Characters of a registry's text that are repeated in an error.
 const TEXT_CHARS_MAX: usize = 512;
@@ -27,7 +29,7 @@ pub enum Error {
         name: String,
     },
     /// The registry answered with a status that is no success.
-    #[error("{method} {url}: {text}")]
+    #[error("{method} {url}: {text}{}", asked_for(*retry_after))]
     Status {
         /// The method of the request.
         method: Method,
@@ -41,7 +43,7 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// The host asked us to stay away and the time is not over; nothing was sent.
-    #[error("{registry} asked for no requests for another {}s", wait.as_secs())]
+    #[error("{registry} asked for no requests for another {}s", seconds(*wait))]
     Throttled {
         /// The registry's host.
         registry: String,
@@ -77,6 +79,15 @@ pub enum Error {
         /// The budget that was used up.
         timeout: Duration,
     },
+    /// A host whose address must not be asked; nothing was sent.
+    #[error("{place}: {source}")]
+    Address {
+        /// What was to be asked.
+        place: String,
+        /// Why not.
+        #[source]
+        source: AddressError,
+    },
     /// A pull secret that cannot be read.
     #[error("pull secret: {place}: {reason}")]
     Secret {
@@ -88,6 +99,12 @@ pub enum Error {
     /// A certificate secret that cannot be read.
     #[error("certificate secret: {reason}")]
     Certificate {
+        /// What is wrong with it, without values.
+        reason: String,
+    },
+    /// A proxy secret that cannot be read.
+    #[error("proxy secret: {reason}")]
+    Proxy {
         /// What is wrong with it, without values.
         reason: String,
     },
@@ -125,7 +142,10 @@ impl Error {
                 status.as_u16(),
                 408 | 429 | 499 | 500 | 502 | 503 | 504 | 522
             ),
-            Self::Exchange { source, .. } => !source.is_builder() && !source.is_redirect(),
+            Self::Exchange { source, .. } => {
+                let is_final = source.is_builder() || source.is_redirect();
+                !is_final && outbound::refusal(source).is_none()
+            }
             _ => false,
         }
     }
@@ -135,6 +155,13 @@ impl Error {
             method: method.clone(),
             url: redacted(url),
             source: source.without_url(),
+        }
+    }
+
+    pub(super) fn address(url: &Url, source: AddressError) -> Self {
+        Self::Address {
+            place: redacted(url),
+            source,
         }
     }
 
@@ -264,6 +291,21 @@ fn clean(text: &str, credential: Option<&Credential>) -> String {
     cut.trim_end().to_owned()
 }
 
+/// Returns the wait that an answer asks for, as the end of its text.
+fn asked_for(wait: Option<Duration>) -> String {
+    match wait {
+        Some(wait) if !wait.is_zero() => {
+            format!(" (asks for no requests for {}s)", seconds(wait))
+        }
+        _ => String::new(),
+    }
+}
+
+/// Returns whole seconds, and never fewer than were asked for.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
 /// Returns an error and its causes in one line.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
@@ -281,7 +323,6 @@ fn causes(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::safe::Secret;
 
     #[test]
     fn answers_are_worded_as_flux_words_them() {
@@ -315,10 +356,7 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_and_credentials_hidden() {
-        let credential = Credential {
-            username: "bob".to_owned(),
-            password: Secret::new("s3cret-word".to_owned()),
-        };
+        let credential = Credential::password("bob", "s3cret-word");
         let body = format!("you sent s3cret-word\u{7} {}", "x".repeat(2000));
         let text = text_of(
             &Method::GET,

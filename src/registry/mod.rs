@@ -9,23 +9,35 @@ mod access;
 mod body;
 mod challenge;
 mod client;
-mod credentials;
+mod credential;
 mod digest;
 mod error;
 mod exchange;
 mod json;
+mod keychain;
 mod link;
 mod page;
+mod pages;
+mod proxy;
+mod retry;
+mod session;
 mod throttle;
 mod tls;
 mod token;
+mod token_service;
+mod transport;
 
 pub use access::Access;
-pub use client::{Client, Listing, Retries};
-pub use credentials::{Credential, Keychain};
+pub use client::Client;
+pub use credential::Credential;
 pub use error::Error;
+pub use keychain::Keychain;
 pub use page::{PAGES_MAX, TAG_BYTES_MAX, TAGS_BYTES_MAX, TAGS_MAX};
+pub use pages::{Listing, Validator};
+pub use proxy::Proxy;
+pub use retry::Retries;
 pub use tls::Tls;
+pub use token_service::Realms;
 
 /// Bytes of one answer's body that are read at most; a page of a million tags has 26 MB.
 pub const BODY_BYTES_MAX: usize = 64 << 20;

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::Credential;
@@ -88,10 +89,12 @@ struct Answer {
     access_token: Option<String>,
     #[serde(default)]
     expires_in: Option<f64>,
+    #[serde(default)]
+    issued_at: Option<String>,
 }
 
 /// Reads a token service's answer. Fails with a reason that holds nothing of it.
-pub(super) fn granted(body: &[u8]) -> Result<Granted, String> {
+pub(super) fn granted(body: &[u8], now: DateTime<Utc>) -> Result<Granted, String> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         format!("is not a token answer (line {line}, column {column})")
@@ -109,6 +112,18 @@ pub(super) fn granted(body: &[u8]) -> Result<Granted, String> {
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
         .filter(|life| !life.is_zero())
         .unwrap_or(LIFE_DEFAULT);
+    // A token that was issued a while ago lives that much shorter; a clock that differs from ours
+    // by more than the life of the token tells nothing.
+    let issued = answer
+        .issued_at
+        .as_deref()
+        .map(DateTime::parse_from_rfc3339);
+    let age = issued.and_then(Result::ok).map(|at| now - at.to_utc());
+    let age = age.and_then(|age| age.to_std().ok()).unwrap_or_default();
+    let life = match life.saturating_sub(age) {
+        Duration::ZERO => life,
+        left => left,
+    };
     Ok(Granted {
         token: Secret::new(token),
         life,
@@ -119,15 +134,16 @@ pub(super) fn granted(body: &[u8]) -> Result<Granted, String> {
 mod tests {
     use super::*;
 
+    fn now() -> DateTime<Utc> {
+        "2026-01-01T00:01:40Z".parse().unwrap()
+    }
+
     fn grant(scope: &str, user: Option<&str>) -> Grant {
         Grant {
             realm: "https://a/token".to_owned(),
             service: "r".to_owned(),
             scope: scope.to_owned(),
-            credential: user.map(|user| Credential {
-                username: user.to_owned(),
-                password: Secret::new("p".to_owned()),
-            }),
+            credential: user.map(|user| Credential::password(user, "p")),
         }
     }
 
@@ -141,11 +157,24 @@ mod tests {
                 Ok(("a", 60)),
             ),
             (r#"{"token":"t","expires_in":-5}"#, Ok(("t", 60))),
+            (
+                r#"{"token":"t","expires_in":300,"issued_at":"2026-01-01T00:00:00Z"}"#,
+                Ok(("t", 200)),
+            ),
+            (
+                r#"{"token":"t","expires_in":300,"issued_at":"2025-01-01T00:00:00Z"}"#,
+                Ok(("t", 300)),
+            ),
+            (
+                r#"{"token":"t","expires_in":300,"issued_at":"2026-01-01T00:10:00Z"}"#,
+                Ok(("t", 300)),
+            ),
+            (r#"{"token":"t","issued_at":"soon"}"#, Ok(("t", 60))),
             (r#"{"s3cret":1}"#, Err("holds neither")),
             ("s3cret", Err("is not a token answer")),
             ("{\"token\":\"s3cret\\n\"}", Err("no header can carry")),
         ] {
-            match (granted(body.as_bytes()), want) {
+            match (granted(body.as_bytes(), now()), want) {
                 (Ok(granted), Ok((token, life))) => {
                     assert_eq!(granted.token.expose(), token, "{body}");
                     assert_eq!(granted.life.as_secs(), life, "{body}");
@@ -161,7 +190,7 @@ mod tests {
     #[test]
     fn a_token_is_kept_for_its_credential_and_scope_until_it_runs_out() {
         let (tokens, now) = (Tokens::default(), Instant::now());
-        let answer = granted(br#"{"token":"t","expires_in":100}"#).unwrap();
+        let answer = granted(br#"{"token":"t","expires_in":100}"#, self::now()).unwrap();
         tokens.keep(grant("pull", Some("bob")), &answer, now);
         let found = |scope, user, at: u64| {
             let at = now + Duration::from_secs(at);

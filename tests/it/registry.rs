@@ -10,7 +10,6 @@ use futures::{StreamExt, stream};
 use towpath::cli::demo::registry as demo;
 use towpath::image::{Repository, Tag};
 use towpath::registry::{Access, Client, Credential, Error, Keychain, Listing, Retries, Tls};
-use towpath::safe::Secret;
 
 use crate::world::registry::{DockerRegistry, Lock, Scripted, Seen, USER, answer};
 
@@ -30,10 +29,7 @@ fn client() -> Client {
 
 fn insecure(credential: Option<(&str, &str)>) -> Access {
     Access {
-        credential: credential.map(|(username, password)| Credential {
-            username: username.to_owned(),
-            password: Secret::new(password.to_owned()),
-        }),
+        credential: credential.map(|(username, password)| Credential::password(username, password)),
         insecure: true,
         ..Access::anonymous(TIMEOUT)
     }

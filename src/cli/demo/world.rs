@@ -97,6 +97,7 @@ impl World {
             kubeconfig: None,
             kubeconfig_file: Some(folder.join("kubeconfig")),
             files: vec![objects],
+            ..serve::Options::default()
         };
         let running = serve::start(options, shutdown).await?;
         let client = running.client();

@@ -3,65 +3,39 @@
 //!
 //! In: the type and data of Secrets. Out: a [`Keychain`]. Values never appear in errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
-use super::Error;
+use super::{Credential, Error};
 use crate::image::Repository;
 use crate::safe::Secret;
 
 /// Bytes of one docker config that are read; etcd holds no Secret beyond 1 MiB.
 const CONFIG_BYTES_MAX: usize = 1 << 20;
 
-/// A name and password for a registry.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Credential {
-    /// The user's name.
-    pub username: String,
-    /// The password or token.
-    pub password: Secret<String>,
-}
-
-impl Credential {
-    /// Returns the value of an `Authorization: Basic` header.
-    pub(super) fn basic(&self) -> Secret<String> {
-        let pair = format!("{}:{}", self.username, self.password.expose());
-        Secret::new(format!("Basic {}", STANDARD.encode(pair)))
-    }
-
-    /// Returns the text with the password, and its Basic form, replaced by stars.
-    pub(super) fn hidden_in(&self, text: &str) -> String {
-        let basic = self.basic();
-        let encoded = basic.expose().trim_start_matches("Basic ");
-        [self.password.expose().as_str(), encoded]
-            .iter()
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
-    }
-}
-
 /// The entries of one or more pull secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Keychain {
-    /// By pattern (`host[:port][/path]`); the first entry of a pattern wins.
-    entries: BTreeMap<String, Login>,
-}
-
-/// What an entry holds: a credential, or a form that is refused once it is chosen.
-#[derive(Debug, Clone)]
-enum Login {
-    Anonymous,
-    Credential(Credential),
-    Refused(&'static str),
+    /// By pattern (`host[:port][/path]`), `None` for an empty login; the first entry of a pattern
+    /// wins.
+    entries: BTreeMap<String, Option<Credential>>,
+    /// Hosts whose login is with a program, and whether that is so for all others.
+    helpers: BTreeSet<String>,
+    has_store: bool,
 }
 
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
     auths: BTreeMap<String, Entry>,
+    #[serde(default, rename = "credHelpers")]
+    helpers: BTreeMap<String, IgnoredAny>,
+    #[serde(default, rename = "credsStore")]
+    store: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -95,12 +69,16 @@ impl Keychain {
         if text.len() > CONFIG_BYTES_MAX {
             return Err(refuse("is larger than 1 MiB"));
         }
-        let auths = match key {
-            ".dockerconfigjson" => serde_json::from_slice::<Config>(text).map(|c| c.auths),
-            _ => serde_json::from_slice(text),
+        let config = match key {
+            ".dockerconfigjson" => serde_json::from_slice::<Config>(text),
+            _ => serde_json::from_slice(text).map(|auths| Config {
+                auths,
+                helpers: BTreeMap::new(),
+                store: None,
+            }),
         };
         // The parser's own text may quote a value, so only the place is told.
-        let auths = auths.map_err(|error| {
+        let config = config.map_err(|error| {
             refuse(&format!(
                 "is not a docker config (line {}, column {})",
                 error.line(),
@@ -108,14 +86,18 @@ impl Keychain {
             ))
         })?;
         let mut entries = BTreeMap::new();
-        for (pattern, entry) in auths {
+        for (pattern, entry) in config.auths {
             let login = login(entry).map_err(|reason| Error::Secret {
                 place: format!("{key}: auths[{pattern:?}]"),
                 reason: reason.to_owned(),
             })?;
             entries.entry(normal(&pattern)).or_insert(login);
         }
-        Ok(Some(Self { entries }))
+        Ok(Some(Self {
+            entries,
+            helpers: config.helpers.keys().map(|host| normal(host)).collect(),
+            has_store: config.store.is_some_and(|store| !store.is_empty()),
+        }))
     }
 
     /// Adds the entries of another secret; a pattern that is there already stays.
@@ -123,46 +105,56 @@ impl Keychain {
         for (pattern, login) in other.entries {
             self.entries.entry(pattern).or_insert(login);
         }
+        self.helpers.extend(other.helpers);
+        self.has_store |= other.has_store;
     }
 
     /// Returns the credential for a repository: of the matching patterns the last in byte order,
-    /// and no other when the registry refuses it. Fails when that entry has a form that is not
-    /// supported.
+    /// and no other when the registry refuses it. Fails when the login is with a program instead.
     pub fn credential(&self, repository: &Repository) -> Result<Option<Credential>, Error> {
         let matching = self
             .entries
             .iter()
             .rev()
             .find(|(pattern, _)| matches(pattern, repository));
-        match matching {
-            None | Some((_, Login::Anonymous)) => Ok(None),
-            Some((_, Login::Credential(credential))) => Ok(Some(credential.clone())),
-            Some((pattern, Login::Refused(field))) => Err(Error::Secret {
-                place: format!("auths[{pattern:?}].{field}"),
-                reason: "is not supported yet".to_owned(),
-            }),
+        if let Some((_, Some(credential))) = matching {
+            return Ok(Some(credential.clone()));
         }
+        let host = repository.registry().as_str();
+        let place = match (self.helpers.contains(host), self.has_store) {
+            (true, _) => format!("credHelpers[{host:?}]"),
+            (false, true) => "credsStore".to_owned(),
+            (false, false) => return Ok(None),
+        };
+        Err(Error::Secret {
+            place,
+            reason: "names a program that holds the login, and none is ever run; \
+                     put the login into auths"
+                .to_owned(),
+        })
     }
 }
 
-fn login(entry: Entry) -> Result<Login, &'static str> {
-    if !entry.identitytoken.is_empty() {
-        return Ok(Login::Refused("identitytoken"));
+fn login(entry: Entry) -> Result<Option<Credential>, &'static str> {
+    let Entry {
+        registrytoken,
+        identitytoken,
+        ..
+    } = entry;
+    if !registrytoken.is_empty() {
+        return Ok(Some(Credential::RegistryToken(Secret::new(registrytoken))));
     }
-    if !entry.registrytoken.is_empty() {
-        return Ok(Login::Refused("registrytoken"));
+    if !identitytoken.is_empty() {
+        return Ok(Some(Credential::IdentityToken(Secret::new(identitytoken))));
     }
     let (username, password) = match entry.auth.is_empty() {
         true => (entry.username, entry.password),
         false => decoded(&entry.auth)?,
     };
     if username.is_empty() && password.is_empty() {
-        return Ok(Login::Anonymous);
+        return Ok(None);
     }
-    Ok(Login::Credential(Credential {
-        username,
-        password: Secret::new(password),
-    }))
+    Ok(Some(Credential::password(username, password)))
 }
 
 fn decoded(auth: &str) -> Result<(String, String), &'static str> {
@@ -269,10 +261,11 @@ mod tests {
         let config = serde_json::json!({ "auths": auths }).to_string();
         let repository = Repository::parse(&format!("{registry}/{path}")).unwrap();
         let keychain = keychain(&config).unwrap().unwrap();
-        keychain
-            .credential(&repository)
-            .unwrap()
-            .map(|credential| credential.username)
+        let credential = keychain.credential(&repository).unwrap();
+        credential.map(|credential| match credential {
+            Credential::Password { username, .. } => username,
+            other => panic!("{other:?}"),
+        })
     }
 
     #[test]
@@ -310,8 +303,11 @@ mod tests {
         ] {
             let credential = keychain(config).unwrap().unwrap();
             let credential = credential.credential(&repository).unwrap().unwrap();
-            assert_eq!(credential.username, "bob", "{config}");
-            assert_eq!(credential.password.expose(), "s3cret", "{config}");
+            assert_eq!(
+                credential,
+                Credential::password("bob", "s3cret"),
+                "{config}"
+            );
         }
     }
 
@@ -336,13 +332,63 @@ mod tests {
             assert!(error.contains(want), "{error}");
             assert!(!error.contains("s3cret"), "{error}");
         }
+    }
+
+    #[test]
+    fn tokens_are_read_before_passwords() {
         let repository = Repository::parse("r.io/app").unwrap();
-        let refused = keychain(r#"{"auths":{"r.io":{"identitytoken":"s3cret"}}}"#);
-        let error = refused.unwrap().unwrap().credential(&repository);
-        assert_eq!(
-            error.unwrap_err().to_string(),
-            r#"pull secret: auths["r.io"].identitytoken: is not supported yet"#
-        );
+        let secret = || Secret::new("s3cret".to_owned());
+        for (config, want) in [
+            (
+                r#"{"auths":{"r.io":{"auth":"Ym9iOg==","identitytoken":"s3cret"}}}"#,
+                Credential::IdentityToken(secret()),
+            ),
+            (
+                r#"{"auths":{"https://r.io/v2/":{"identitytoken":"x","registrytoken":"s3cret"}}}"#,
+                Credential::RegistryToken(secret()),
+            ),
+        ] {
+            let credential = keychain(config).unwrap().unwrap().credential(&repository);
+            assert_eq!(credential.unwrap(), Some(want), "{config}");
+        }
+    }
+
+    #[test]
+    fn logins_that_a_program_holds_are_refused_by_name() {
+        let repository = Repository::parse("r.io/app").unwrap();
+        let refusal = |field: &str| {
+            format!(
+                "pull secret: {field}: names a program that holds the login, and none is ever run; \
+                 put the login into auths"
+            )
+        };
+        let helper = refusal(r#"credHelpers["r.io"]"#);
+        for (config, want) in [
+            (
+                r#"{"credHelpers":{"r.io":"ecr-login"}}"#,
+                Err(helper.clone()),
+            ),
+            (
+                r#"{"auths":{"r.io":{}},"credHelpers":{"https://r.io":"x"}}"#,
+                Err(helper),
+            ),
+            (r#"{"credsStore":"desktop"}"#, Err(refusal("credsStore"))),
+            (
+                r#"{"credHelpers":{"other.io":"x"},"credsStore":""}"#,
+                Ok(None),
+            ),
+            (
+                r#"{"auths":{"r.io":{"username":"b","password":"p"}},"credsStore":"desktop"}"#,
+                Ok(Some(Credential::password("b", "p"))),
+            ),
+        ] {
+            let credential = keychain(config).unwrap().unwrap().credential(&repository);
+            assert_eq!(
+                credential.map_err(|error| error.to_string()),
+                want,
+                "{config}"
+            );
+        }
     }
 
     #[test]
