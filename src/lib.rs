@@ -89,3 +89,9 @@ pub mod serve;
 
 // The command line.
 pub mod cli;
+
+// LAWS: what must hold for any bytes; for tests and fuzzers alone.
+
+// One law a kind of input.
+#[cfg(any(test, fuzzing))]
+pub mod laws;

@@ -15,6 +15,8 @@ mod error;
 mod files;
 mod http;
 mod known_hosts;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 mod lines;
 mod mirror;
 pub(crate) mod objects;

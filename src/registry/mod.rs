@@ -15,6 +15,8 @@ mod error;
 mod exchange;
 mod json;
 mod keychain;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 mod link;
 mod page;
 mod pages;

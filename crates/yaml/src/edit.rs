@@ -73,7 +73,12 @@ fn replace_block(text: &str, scalar: &SpanScalar, header: &Range<usize>, new: &s
         text: format!("{sign}-"),
     };
     let old = &text[scalar.span.clone()];
-    let is_blank = |line: &str| line.trim_matches([' ', '\t', '\r', '\n']).is_empty();
+    let indent = block_indent(text, scalar, header, old);
+    // Blanks beyond the indentation are text.
+    let is_blank = |line: &str| {
+        let line = line.trim_end_matches(['\r', '\n']);
+        line.trim_matches([' ', '\t']).is_empty() && line.len() <= indent.len()
+    };
     let n_kept = old
         .split_inclusive('\n')
         .scan(0, |end, line| {
@@ -96,12 +101,21 @@ fn replace_block(text: &str, scalar: &SpanScalar, header: &Range<usize>, new: &s
         text: String::new(),
     };
     if !new.is_empty() {
-        let indent = block_indent(text, scalar, header, lines);
         text_edit.text = format!("{indent}{new}{line_end}");
         if lines.is_empty() {
-            // Without a line of its own the block ends where the header's line does.
-            let crlf = text[..scalar.span.start].ends_with("\r\n");
-            text_edit.text.push_str(if crlf { "\r\n" } else { "\n" });
+            // Without a line of its own the block ends where the header's line does, which may be the
+            // end of the text.
+            let before = &text[..scalar.span.start];
+            let line_end = if before.ends_with("\r\n") {
+                "\r\n"
+            } else {
+                "\n"
+            };
+            if before.ends_with('\n') {
+                text_edit.text.push_str(line_end);
+            } else {
+                text_edit.text.insert_str(0, line_end);
+            }
         }
     }
     vec![header_edit, text_edit]
@@ -184,6 +198,13 @@ mod tests {
         ] {
             assert_eq!(replaced("a: x\n", text), format!("a: \"{text}\"\n"));
         }
+    }
+
+    #[test]
+    fn a_block_without_lines_gets_one_wherever_the_text_ends() {
+        assert_eq!(replaced("a: |+", "x"), "a: |-\n  x");
+        assert_eq!(replaced("a: |\n", "x"), "a: |-\n  x\n");
+        assert_eq!(replaced("- >2-\n     ", "x"), "- >2-\n    x");
     }
 
     #[test]
