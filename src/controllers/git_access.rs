@@ -7,7 +7,7 @@ use kube::{Client, ResourceExt};
 
 use super::secrets::{self, secret};
 use crate::api::{GitProvider, GitReference, GitRepository, GitRepositorySpec};
-use crate::git::{self, Remote, Selector};
+use crate::git::{self, Proxy, Remote, Selector};
 use crate::version::Constraint;
 
 /// Why a remote cannot be reached as the spec says.
@@ -19,6 +19,9 @@ pub(super) enum Error {
     /// The Secret's content or the URL cannot be used.
     #[error("{0}")]
     Remote(#[from] git::Error),
+    /// The provider lacks its Secret.
+    #[error("{0}")]
+    Provider(&'static str),
     /// The timeout does not read as a duration.
     #[error("{0}")]
     Timeout(String),
@@ -27,17 +30,22 @@ pub(super) enum Error {
 /// Returns the field of a spec that is not supported yet and is needed to reach the remote.
 pub(super) fn unsupported(spec: &GitRepositorySpec) -> Option<&'static str> {
     match spec.provider {
-        None | Some(GitProvider::Generic) => {}
+        None | Some(GitProvider::Generic | GitProvider::Github) => {}
         Some(GitProvider::Aws) => return Some("spec.provider: aws"),
         Some(GitProvider::Azure) => return Some("spec.provider: azure"),
-        Some(GitProvider::Github) => return Some("spec.provider: github"),
     }
-    if spec.service_account_name.is_some() {
-        return Some("spec.serviceAccountName");
-    }
-    spec.proxy_secret_ref
+    spec.service_account_name
         .as_ref()
-        .map(|_| "spec.proxySecretRef")
+        .map(|_| "spec.serviceAccountName")
+}
+
+/// Returns what makes a spec's provider unusable whatever its Secret holds, in Flux's words.
+pub(super) fn misconfigured(spec: &GitRepositorySpec) -> Option<&'static str> {
+    let needs_secret = spec.provider == Some(GitProvider::Github) && spec.secret_ref.is_none();
+    needs_secret.then_some(
+        "secretRef with github app data must be specified when provider is set to github: invalid \
+         source configuration",
+    )
 }
 
 /// Returns the remote of an object with its Secret's credentials. Fails when they cannot be used.
@@ -46,14 +54,26 @@ pub(super) async fn remote(client: &Client, object: &GitRepository) -> Result<Re
     let mut remote = Remote::anonymous(&spec.url)?;
     let timeout = super::duration("spec.timeout", &spec.timeout);
     remote.timeout = timeout.map_err(Error::Timeout)?;
-    let Some(reference) = &spec.secret_ref else {
-        return Ok(remote);
-    };
     let namespace = object.namespace().unwrap_or_default();
+    if let Some(reference) = &spec.proxy_secret_ref {
+        let secret = secret(client, &namespace, &reference.name).await?;
+        let place = format!("{namespace}/{}", reference.name);
+        let value = |key: &str| secret.data.get(key).map(Vec::as_slice);
+        remote = remote.through(Proxy::from_secret(&place, value)?)?;
+    }
+    let Some(reference) = &spec.secret_ref else {
+        return match misconfigured(spec) {
+            Some(reason) => Err(Error::Provider(reason)),
+            None => Ok(remote),
+        };
+    };
     let secret = secret(client, &namespace, &reference.name).await?;
     let identity = identity(object);
     let value = |key: &str| secret.data.get(key).map(Vec::as_slice);
-    Ok(remote.with_secret(&identity, value)?)
+    Ok(match spec.provider {
+        Some(GitProvider::Github) => remote.with_github_app(&identity, value)?,
+        _ => remote.with_secret(&identity, value)?,
+    })
 }
 
 /// Returns who asks: the name of the Secret, or nothing. Objects of one URL and identity share a mirror.

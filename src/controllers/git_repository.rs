@@ -131,8 +131,7 @@ impl GitRepositories {
         progress: &Progress,
     ) -> Result<Found, Trouble> {
         let remote = git_access::remote(&self.client, object).await;
-        let remote = remote
-            .map_err(|error| fetch_failed(reasons::AUTHENTICATION_FAILED, error.to_string()))?;
+        let remote = remote.map_err(unreachable)?;
         let repository = self.git.repository(remote).await.map_err(checkout_failed)?;
         let artifact = object.status.as_ref().and_then(|s| s.artifact.as_ref());
         if let Some(checkout) = self.handed_over(object, &repository, selector, artifact) {
@@ -196,6 +195,24 @@ impl GitRepositories {
     }
 }
 
+/// Returns the trouble of a remote whose Secrets or provider cannot be used.
+fn unreachable(error: git_access::Error) -> Trouble {
+    let message = error.to_string();
+    match error {
+        git_access::Error::Provider(_) | git_access::Error::Remote(git::Error::Provider { .. }) => {
+            Trouble {
+                aspect: FETCH_FAILED,
+                failure: Failure {
+                    reason: reasons::INVALID_PROVIDER_CONFIGURATION,
+                    message,
+                    stalls: true,
+                },
+            }
+        }
+        _ => fetch_failed(reasons::AUTHENTICATION_FAILED, message),
+    }
+}
+
 fn checkout_failed(error: git::Error) -> Trouble {
     match error {
         git::Error::Empty => fetch_failed(reasons::EMPTY_GIT_REPOSITORY, error.to_string()),
@@ -253,6 +270,9 @@ fn decide(object: &GitRepository) -> Decision<Plan, GitRepositoryStatus> {
         let mut report = not_supported(status, field);
         report.aspects = kept_aspects(object.conditions(), &[ARTIFACT_IN_STORAGE]);
         return Decision::Report(report);
+    }
+    if let Some(reason) = git_access::misconfigured(spec) {
+        return stalled(reasons::INVALID_PROVIDER_CONFIGURATION, reason.to_owned());
     }
     if let Err(error) = RemoteUrl::parse(&spec.url) {
         return stalled(reasons::URL_INVALID, error.to_string());
@@ -384,8 +404,8 @@ mod tests {
             ),
             (
                 json!({"provider": "github"}),
-                "NotSupported",
-                "spec.provider: github is not supported yet",
+                "InvalidProviderConfiguration",
+                "secretRef with github app data must be specified when provider is set to github",
             ),
             (
                 json!({"url": "git://example.com/x"}),

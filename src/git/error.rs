@@ -23,6 +23,14 @@ pub enum Error {
         /// What is wrong with it; keys are named, values are not.
         reason: String,
     },
+    /// The Secret is not one of the provider.
+    #[error("secretRef '{secret}' {reason}: invalid source configuration")]
+    Provider {
+        /// The Secret's name.
+        secret: String,
+        /// What is wrong, in Flux's words.
+        reason: &'static str,
+    },
     /// A reference name or commit id is malformed.
     #[error("{field} {value:?} {reason}")]
     Reference {

@@ -11,6 +11,7 @@ use super::{
     AGENT, Error,
     error::chain,
     lines::Lines,
+    proxy::Proxy,
     remote::{Remote, Tls, redact_values},
     transport::Service,
     url::Way,
@@ -22,18 +23,30 @@ const REDIRECTS_MAX: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of an error page is shown.
 const ERROR_TEXT_BYTES_MAX: usize = 1024;
-/// Clients kept, one for each set of TLS settings; above it the set starts anew.
+/// Clients kept, one for each purpose; above it the set starts anew.
 const CLIENTS_MAX: usize = 256;
 
-/// HTTP clients by scheme and TLS settings, so that connections are used again.
+/// HTTP clients by what they were built for, so that connections are used again.
 #[derive(Debug, Default)]
-pub(super) struct Clients(Mutex<HashMap<(bool, Tls), reqwest::Client>>);
+pub(super) struct Clients(Mutex<HashMap<Purpose, reqwest::Client>>);
+
+/// What makes one client another.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Purpose {
+    is_tls: bool,
+    tls: Tls,
+    proxy: Option<Proxy>,
+}
 
 impl Clients {
     /// Returns the client for a remote. Fails when its certificates cannot be used.
     pub(super) fn client(&self, remote: &Remote) -> Result<reqwest::Client, Error> {
         let mut clients = self.0.lock().unwrap_or_else(|held| held.into_inner());
-        let key = (is_tls(remote), remote.tls.clone());
+        let key = Purpose {
+            is_tls: is_tls(remote),
+            tls: remote.tls.clone(),
+            proxy: remote.proxy.clone(),
+        };
         if let Some(client) = clients.get(&key) {
             return Ok(client.clone());
         }
@@ -102,6 +115,19 @@ fn builder(remote: &Remote, roots: Roots) -> Result<reqwest::ClientBuilder, Erro
         let identity = reqwest::Identity::from_pem(client.expose())
             .map_err(|_| secret("tls.crt and tls.key are no PEM certificate and key".into()))?;
         builder = builder.identity(identity);
+    }
+    if let Some(proxy) = &remote.proxy {
+        let unusable = |cause: reqwest::Error| Error::Connection {
+            act: "use the proxy to",
+            url: remote.url.to_string(),
+            cause: chain(&cause.without_url()),
+        };
+        let mut through = reqwest::Proxy::all(&proxy.address).map_err(unusable)?;
+        if let Some(credentials) = &proxy.credentials {
+            let (username, password) = credentials.expose();
+            through = through.basic_auth(username, password);
+        }
+        builder = builder.proxy(through);
     }
     Ok(builder)
 }

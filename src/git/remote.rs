@@ -9,6 +9,8 @@ use base64::Engine as _;
 
 use super::{
     Error,
+    github::{GithubApp, KEYS as KEYS_OF_GITHUB},
+    proxy::Proxy,
     ssh::SshIdentity,
     url::{RemoteUrl, Way},
 };
@@ -16,14 +18,6 @@ use crate::safe::Secret;
 
 /// The time for one exchange with a remote when the object names none; Flux's default.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
-/// Keys of Secrets that belong to a provider; they are refused, not ignored.
-const KEYS_OF_PROVIDERS: [&str; 4] = [
-    "githubAppID",
-    "githubAppInstallationID",
-    "githubAppInstallationOwner",
-    "githubAppPrivateKey",
-];
-
 /// How a request says who asks.
 #[derive(Debug, Clone, Default)]
 pub enum Credentials {
@@ -41,6 +35,8 @@ pub enum Credentials {
     Bearer(Secret<String>),
     /// `identity`, `password` and `known_hosts`, for ssh.
     Ssh(SshIdentity),
+    /// A GitHub App, which gets a token when the repository is opened.
+    GithubApp(GithubApp),
 }
 
 /// What is trusted and shown when the URL is https.
@@ -64,6 +60,8 @@ pub struct Remote {
     pub credentials: Credentials,
     /// What is trusted.
     pub tls: Tls,
+    /// What stands between.
+    pub proxy: Option<Proxy>,
     /// The time for one fetch or one push.
     pub timeout: Duration,
 }
@@ -76,6 +74,7 @@ impl Remote {
             identity: String::new(),
             credentials: Credentials::None,
             tls: Tls::default(),
+            proxy: None,
             timeout: TIMEOUT_DEFAULT,
         })
     }
@@ -105,10 +104,11 @@ impl Remote {
             self.credentials = Credentials::Ssh(SshIdentity::from_secret(identity, value)?);
             return Ok(self);
         }
-        if let Some(key) = KEYS_OF_PROVIDERS.iter().find(|key| value(key).is_some()) {
-            return Err(error(format!(
-                "the key {key:?} belongs to a provider that is not supported"
-            )));
+        if KEYS_OF_GITHUB.iter().any(|key| value(key).is_some()) {
+            return Err(Error::Provider {
+                secret: identity.to_owned(),
+                reason: "has github app data but provider is not set to github",
+            });
         }
         let (username, password) = (text("username")?, text("password")?);
         self.credentials = match (text("bearerToken")?, username, password) {
@@ -127,21 +127,49 @@ impl Remote {
             }
             (None, None, None) => Credentials::None,
         };
-        self.tls.ca = value("ca.crt")
-            .or_else(|| value("caFile"))
-            .map(<[u8]>::to_vec);
-        let certificate = value("tls.crt").or_else(|| value("certFile"));
-        let key = value("tls.key").or_else(|| value("keyFile"));
-        self.tls.client = match (certificate, key) {
-            (Some(certificate), Some(key)) => Some(Secret::new([certificate, b"\n", key].concat())),
-            (None, None) => None,
-            _ => return Err(error("needs both tls.crt and tls.key".to_owned())),
-        };
+        self.tls = tls(identity, &value)?;
         if matches!(self.credentials, Credentials::None) && self.tls == Tls::default() {
             return Err(error(
                 "has none of username, bearerToken, ca.crt, tls.crt".to_owned(),
             ));
         }
+        Ok(self)
+    }
+
+    /// Returns this remote, opened by the GitHub App that the Secret holds. Fails as
+    /// [`GithubApp::from_secret`] does, and when the URL is one of ssh.
+    pub fn with_github_app<'a>(
+        mut self,
+        identity: &str,
+        value: impl Fn(&str) -> Option<&'a [u8]>,
+    ) -> Result<Self, Error> {
+        if self.url.is_ssh() {
+            return Err(Error::Url {
+                url: self.url.to_string(),
+                reason: "is one of ssh; spec.provider: github needs https".to_owned(),
+            });
+        }
+        if !KEYS_OF_GITHUB.iter().any(|key| value(key).is_some()) {
+            return Err(Error::Provider {
+                secret: identity.to_owned(),
+                reason: "with github app data must be specified when provider is set to github",
+            });
+        }
+        self.tls = tls(identity, &value)?;
+        self.credentials = Credentials::GithubApp(GithubApp::from_secret(identity, value)?);
+        identity.clone_into(&mut self.identity);
+        Ok(self)
+    }
+
+    /// Returns this remote, reached through a proxy. Fails for URLs of ssh.
+    pub fn through(mut self, proxy: Proxy) -> Result<Self, Error> {
+        if self.url.is_ssh() {
+            return Err(Error::Url {
+                url: self.url.to_string(),
+                reason: "is one of ssh, which spec.proxySecretRef is not supported for".to_owned(),
+            });
+        }
+        self.proxy = Some(proxy);
         Ok(self)
     }
 
@@ -162,7 +190,7 @@ impl Remote {
             (Credentials::None, Way::Http { user, .. }) => {
                 user.as_ref().map(|user| basic(user, ""))
             }
-            (Credentials::None | Credentials::Ssh(_), _) => None,
+            (Credentials::None | Credentials::Ssh(_) | Credentials::GithubApp(_), _) => None,
         }
     }
 
@@ -170,9 +198,16 @@ impl Remote {
     pub(super) fn secrets(&self) -> Vec<Secret<String>> {
         let mut secrets = Vec::new();
         match &self.credentials {
-            Credentials::None | Credentials::Ssh(_) => {}
+            Credentials::None | Credentials::Ssh(_) | Credentials::GithubApp(_) => {}
             Credentials::Basic { password, .. } => secrets.push(password.clone()),
             Credentials::Bearer(token) => secrets.push(Secret::new(token.expose().trim().into())),
+        }
+        if let Some(credentials) = self
+            .proxy
+            .as_ref()
+            .and_then(|proxy| proxy.credentials.as_ref())
+        {
+            secrets.push(Secret::new(credentials.expose().1.clone()));
         }
         if let Some(header) = self.authorization() {
             let encoded = header
@@ -186,6 +221,27 @@ impl Remote {
         secrets.retain(|secret| !secret.expose().is_empty());
         secrets
     }
+}
+
+/// Returns the certificates that a Secret holds. Fails when one of a pair is missing.
+fn tls<'a>(secret: &str, value: impl Fn(&str) -> Option<&'a [u8]>) -> Result<Tls, Error> {
+    let either = |key: &str, old: &str| value(key).or_else(|| value(old));
+    let certificate = either("tls.crt", "certFile");
+    let key = either("tls.key", "keyFile");
+    let client = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(Secret::new([certificate, b"\n", key].concat())),
+        (None, None) => None,
+        _ => {
+            return Err(Error::Secret {
+                secret: secret.to_owned(),
+                reason: "needs both tls.crt and tls.key".to_owned(),
+            });
+        }
+    };
+    Ok(Tls {
+        ca: either("ca.crt", "caFile").map(<[u8]>::to_vec),
+        client,
+    })
 }
 
 /// Returns `text` with every secret starred, for words that come from a server.
@@ -216,7 +272,7 @@ mod tests {
             (&[("password", "p")][..], "without a username"),
             (&[("username", "u"), ("bearerToken", "t")], "both"),
             (&[("identity", "k")], "none of"),
-            (&[("githubAppID", "1")], "\"githubAppID\""),
+            (&[("githubAppID", "1")], "provider is not set to github"),
             (&[("tls.crt", "c")], "tls.key"),
             (&[("other", "c")], "none of"),
         ] {

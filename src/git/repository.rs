@@ -19,10 +19,11 @@ use tokio::sync::Semaphore;
 use super::{
     Error,
     checkout::{Checkout, Head, Selector},
+    github::{self, Tokens},
     http::{Clients, Http},
     mirror::{Commit, Mirror, lock},
     references::{self, Offer, References},
-    remote::Remote,
+    remote::{Credentials, Remote},
     ssh::Ssh,
     transport::{Service, Transport},
     upload::{self, Want},
@@ -40,6 +41,7 @@ pub struct Git(Arc<Shared>);
 struct Shared {
     folder: PathBuf,
     clients: Clients,
+    tokens: Tokens,
     mirrors: Mutex<HashMap<String, Arc<Mirror>>>,
     permits: Arc<Semaphore>,
 }
@@ -55,14 +57,17 @@ impl Git {
         Ok(Self(Arc::new(Shared {
             folder: folder.to_owned(),
             clients: Clients::default(),
+            tokens: Tokens::default(),
             mirrors: Mutex::default(),
             permits: Arc::new(Semaphore::new(BLOCKING_MAX)),
         })))
     }
 
     /// Returns a remote's repository. Remotes of the same URL and identity share one mirror. Fails
-    /// when the TLS settings or the folder cannot be used; does not speak to the remote.
+    /// when the TLS settings or the folder cannot be used, or a GitHub App gets no token; does not speak
+    /// to the remote itself.
     pub async fn repository(&self, remote: Remote) -> Result<Repository, Error> {
+        let remote = self.logged_in(remote).await?;
         let key = mirror_key(&remote);
         let shared = Arc::clone(&self.0);
         let permits = Arc::clone(&self.0.permits);
@@ -91,6 +96,24 @@ impl Git {
             })
         })
         .await
+    }
+}
+
+impl Git {
+    /// Returns the remote with a token in place of a GitHub App.
+    async fn logged_in(&self, remote: Remote) -> Result<Remote, Error> {
+        let Credentials::GithubApp(app) = &remote.credentials else {
+            return Ok(remote);
+        };
+        let client = self.0.clients.client(&remote)?;
+        let token = self.0.tokens.token(&client, app, &remote).await?;
+        Ok(Remote {
+            credentials: Credentials::Basic {
+                username: github::USER.to_owned(),
+                password: token,
+            },
+            ..remote
+        })
     }
 }
 

@@ -3,8 +3,10 @@
 
 pub mod fleet;
 pub mod git;
+pub mod github;
 pub mod keys;
 pub mod kubectl;
 pub mod process;
+pub mod proxy;
 pub mod registry;
 pub mod sshd;
