@@ -11,7 +11,7 @@ use tracing::info;
 use super::secrets::{self, pull_secrets, secret};
 use crate::api::{ImageProvider, ImageRepository, ImageRepositorySpec};
 use crate::image::Repository;
-use crate::registry::{self, Access, Keychain, Proxy, Tls};
+use crate::registry::{self, Access, Credential, Keychain, Provider, Proxy, Tls};
 
 /// Less time than this is none; a shorter timeout is taken as this.
 const TIMEOUT_MIN: Duration = Duration::from_secs(1);
@@ -40,13 +40,22 @@ pub(super) enum Error {
     },
 }
 
-/// Returns the field of a spec that is not supported yet, if there is one.
-pub(super) fn unsupported(spec: &ImageRepositorySpec) -> Option<&'static str> {
+/// Returns why a spec may not be used, as Flux words it: an account of its own for a cloud's login is
+/// behind a gate that is off.
+pub(super) fn gated(spec: &ImageRepositorySpec) -> Option<&'static str> {
+    let is_cloud = spec.provider != ImageProvider::Generic;
+    (is_cloud && spec.service_account_name.is_some()).then_some(
+        "to use spec.serviceAccountName for provider authentication please enable the \
+         ObjectLevelWorkloadIdentity feature gate in the controller",
+    )
+}
+
+fn provider(spec: &ImageRepositorySpec) -> Option<Provider> {
     match spec.provider {
         ImageProvider::Generic => None,
-        ImageProvider::Aws => Some("spec.provider: aws"),
-        ImageProvider::Azure => Some("spec.provider: azure"),
-        ImageProvider::Gcp => Some("spec.provider: gcp"),
+        ImageProvider::Aws => Some(Provider::Aws),
+        ImageProvider::Azure => Some(Provider::Azure),
+        ImageProvider::Gcp => Some(Provider::Gcp),
     }
 }
 
@@ -69,6 +78,45 @@ pub(super) async fn access(
 ) -> Result<Access, Error> {
     let spec = &object.spec;
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let provider = provider(spec);
+    // A cloud's login stands in for pull secrets, as in Flux.
+    let credential = match provider {
+        Some(_) => None,
+        None => pull_credential(client, spec, namespace, repository).await?,
+    };
+    let tls = match &spec.cert_secret_ref {
+        Some(reference) => {
+            let secret = secret(client, namespace, &reference.name).await?;
+            let tls = Tls::from_secret(&secret.data);
+            Some(tls.map_err(content(namespace, &reference.name))?)
+        }
+        None => None,
+    };
+    let proxy = match &spec.proxy_secret_ref {
+        Some(reference) => {
+            let secret = secret(client, namespace, &reference.name).await?;
+            let proxy = Proxy::from_secret(&secret.data);
+            Some(proxy.map_err(content(namespace, &reference.name))?)
+        }
+        None => None,
+    };
+    Ok(Access {
+        credential,
+        provider,
+        tls,
+        proxy,
+        insecure: spec.insecure,
+        timeout,
+    })
+}
+
+/// Returns the credential of the pull secrets that a spec names.
+async fn pull_credential(
+    client: &Client,
+    spec: &ImageRepositorySpec,
+    namespace: &str,
+    repository: &Repository,
+) -> Result<Option<Credential>, Error> {
     let mut keychain = Keychain::default();
     if let Some(reference) = &spec.secret_ref {
         add(client, &mut keychain, namespace, &reference.name).await?;
@@ -86,31 +134,9 @@ pub(super) async fn access(
             })?;
         }
     }
-    let tls = match &spec.cert_secret_ref {
-        Some(reference) => {
-            let secret = secret(client, namespace, &reference.name).await?;
-            let tls = Tls::from_secret(&secret.data);
-            Some(tls.map_err(content(namespace, &reference.name))?)
-        }
-        None => None,
-    };
-    let proxy = match &spec.proxy_secret_ref {
-        Some(reference) => {
-            let secret = secret(client, namespace, &reference.name).await?;
-            let proxy = Proxy::from_secret(&secret.data);
-            Some(proxy.map_err(content(namespace, &reference.name))?)
-        }
-        None => None,
-    };
-    let credential = keychain.credential(repository);
     let secret_name = spec.secret_ref.as_ref().map_or("", |secret| &secret.name);
-    Ok(Access {
-        credential: credential.map_err(content(namespace, secret_name))?,
-        tls,
-        proxy,
-        insecure: spec.insecure,
-        timeout,
-    })
+    let credential = keychain.credential(repository);
+    credential.map_err(content(namespace, secret_name))
 }
 
 async fn add(

@@ -168,10 +168,8 @@ impl ImagePolicies {
             let message = format!("failed fetching digest of {name}:{tag}: {why}");
             failed(reasons::FAILED, message)
         };
-        if let Some(field) = image_access::unsupported(&object.spec) {
-            return Err(failed(format!(
-                "{field} of the ImageRepository is not supported yet"
-            )));
+        if let Some(why) = image_access::gated(&object.spec) {
+            return Err(failed(why.to_owned()));
         }
         let timeout = image_access::timeout(&object.spec).map_err(failed)?;
         let access = access(&self.client, object, image, timeout).await;

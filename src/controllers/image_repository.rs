@@ -12,7 +12,7 @@ use kube::{Client, ResourceExt};
 use super::image_access::{self, access};
 use super::known_listings::{KnownListings, Subject};
 use super::objects::World;
-use super::{Failure, failed, not_supported, ready_note, wakes};
+use super::{Failure, failed, ready_note, wakes};
 use crate::api::annotations::{IMAGE_REFLECTOR, REQUESTED_AT};
 use crate::api::conditions::READY;
 use crate::api::{ConditionStatus, ImageRepository, ImageRepositoryStatus, ScanResult, reasons};
@@ -269,8 +269,8 @@ fn decide(object: &ImageRepository, now: Timestamp) -> Decision<Plan, ImageRepos
     let stalled = |reason, message| {
         Decision::Report(Report::new(status(), Outcome::stalled(reason, message)))
     };
-    if let Some(field) = image_access::unsupported(spec) {
-        return Decision::Report(not_supported(status(), field));
+    if let Some(why) = image_access::gated(spec) {
+        return stalled(reasons::FEATURE_GATE_DISABLED, why.to_owned());
     }
     let repository = match Repository::parse_image_field(&spec.image) {
         Ok(repository) => repository,
@@ -531,9 +531,10 @@ mod tests {
                 "image 'https://ghcr.io/a' should not include URL scheme; remove 'https://'",
             ),
             (
-                json!({"provider": "aws"}),
-                reasons::NOT_SUPPORTED,
-                "spec.provider: aws is not supported yet",
+                json!({"provider": "aws", "serviceAccountName": "app"}),
+                reasons::FEATURE_GATE_DISABLED,
+                "to use spec.serviceAccountName for provider authentication please enable the \
+                 ObjectLevelWorkloadIdentity feature gate in the controller",
             ),
             (
                 json!({"interval": "5"}),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::{Credential, Error, Proxy, Tls};
+use super::{Credential, Error, Provider, Proxy, Tls};
 use crate::image::{Registry, Repository};
 
 /// How a registry is reached.
@@ -15,6 +15,8 @@ use crate::image::{Registry, Repository};
 pub struct Access {
     /// The credential of the pull secret that matches; `None` asks anonymously.
     pub credential: Option<Credential>,
+    /// `spec.provider`: the cloud whose login stands in for a credential.
+    pub provider: Option<Provider>,
     /// `spec.certSecretRef`: the authority and certificate to use beside the system's.
     pub tls: Option<Tls>,
     /// `spec.proxySecretRef`: the proxy of all requests; without it those of the environment.
@@ -30,6 +32,7 @@ impl Access {
     pub fn anonymous(timeout: Duration) -> Self {
         Self {
             credential: None,
+            provider: None,
             tls: None,
             proxy: None,
             insecure: false,

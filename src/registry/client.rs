@@ -11,6 +11,7 @@ use std::time::Instant;
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
 
+use super::cloud::{Asked, Logins, Surroundings};
 use super::exchange::{self, Registry};
 use super::pages::{self, Walk};
 use super::session::{Ask, Call, Session, Want};
@@ -34,6 +35,7 @@ pub struct Client {
     pub(super) quiet: Quiet,
     pub(super) transports: Transports,
     pub(super) realms: Realms,
+    logins: Logins,
     registries: Mutex<HashMap<RegistryKey, Arc<Registry>>>,
 }
 
@@ -100,6 +102,13 @@ impl Client {
     #[must_use]
     pub fn with_realms(mut self, realms: Realms) -> Self {
         self.realms = realms;
+        self
+    }
+
+    /// Returns the same client, which finds the logins of clouds by these variables.
+    #[must_use]
+    pub fn with_surroundings(mut self, surroundings: Surroundings) -> Self {
+        self.logins = Logins::new(surroundings);
         self
     }
 
@@ -170,6 +179,11 @@ impl Client {
                 timeout: access.timeout,
             })
         });
+        if let (Err(Error::Status { status, .. }), Some(provider)) = (&done, access.provider)
+            && matches!(status.as_u16(), 401 | 403)
+        {
+            self.logins.forget(provider, repository.registry().as_str());
+        }
         if matches!(done, Err(Error::Exchange { .. } | Error::Timeout { .. })) {
             // It may have moved, or speak another scheme now.
             let mut registries = self
@@ -208,7 +222,7 @@ impl Client {
         access: &'a Access,
     ) -> Result<Session<'a>, Error> {
         let deadline = Instant::now() + access.timeout;
-        let call = Call {
+        let mut call = Call {
             client: self,
             repository,
             access,
@@ -234,6 +248,16 @@ impl Client {
                 met
             }
         };
+        if let Some(provider) = access.provider {
+            let asked = Asked {
+                provider,
+                host: repository.registry().as_str(),
+                base: &registry.base,
+                transport: &registry.transport,
+                proxy: access.proxy.as_ref(),
+            };
+            call.credential = Some(self.logins.credential(&asked).await?);
+        }
         Ok(Session::new(call, registry))
     }
 }

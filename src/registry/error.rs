@@ -108,6 +108,14 @@ pub enum Error {
         /// What is wrong with it, without values.
         reason: String,
     },
+    /// A cloud did not give a login for its registry.
+    #[error("{provider} login: {reason}")]
+    Login {
+        /// The value of `spec.provider`.
+        provider: &'static str,
+        /// What went wrong, without tokens.
+        reason: String,
+    },
     /// The http client could not be made.
     #[error("cannot set up http: {}", causes(source))]
     Setup {

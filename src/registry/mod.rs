@@ -9,6 +9,7 @@ mod access;
 mod body;
 mod challenge;
 mod client;
+mod cloud;
 mod credential;
 mod digest;
 mod error;
@@ -31,6 +32,7 @@ mod transport;
 
 pub use access::Access;
 pub use client::Client;
+pub use cloud::{Provider, Surroundings};
 pub use credential::Credential;
 pub use error::Error;
 pub use keychain::Keychain;

@@ -1,5 +1,7 @@
 //! The registry room against Debian's docker-registry, the demo's registry and scripted faults.
 
+mod clouds;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 //! In: a folder or a function from requests to answers. Out: a host to scan, and what was asked.
 //! Both listen on loopback and end when dropped.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -20,6 +21,9 @@ pub const USER: (&str, &str) = ("bob", "s3cret-word");
 
 /// Bcrypt of [`USER`], as `htpasswd -B` writes it.
 const HTPASSWD: &str = "bob:$2y$05$abcdefghijklmnopqrstuuEpHRRKIlpAGo.iP7Bpa.htQEJMAAnRe\n";
+
+/// Bytes of a request's body that are taken.
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Lines of the log that are looked at until the address is told.
 const LOG_LINES_MAX: usize = 200;
@@ -126,6 +130,17 @@ pub struct Seen {
     pub host: String,
     /// The `Authorization` header, or empty.
     pub authorization: String,
+    /// All headers that are text, with names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The body, if it is text.
+    pub body: String,
+}
+
+impl Seen {
+    /// Returns a header, or empty.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
 }
 
 /// Answers the request, given that and how many there were before it.
@@ -178,16 +193,21 @@ impl Drop for Scripted {
 }
 
 async fn play_one(State(play): State<Arc<Play>>, request: Request) -> Response {
-    let header = |name: &str| {
-        let value = request.headers().get(name);
-        let text = value.and_then(|value| value.to_str().ok());
-        text.unwrap_or("").to_owned()
-    };
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await;
+    let headers: BTreeMap<String, String> = parts
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
+        .collect();
+    let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
     let seen = Seen {
-        method: request.method().to_string(),
-        path: request.uri().to_string(),
+        method: parts.method.to_string(),
+        path: parts.uri.to_string(),
         host: header("host"),
         authorization: header("authorization"),
+        body: String::from_utf8(body.unwrap_or_default().to_vec()).unwrap_or_default(),
+        headers,
     };
     let n_before = {
         let mut all = play.seen.lock().expect("no script panicked");
