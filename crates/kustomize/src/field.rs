@@ -68,10 +68,7 @@ impl FieldSpec {
 
     /// Returns whether the object is of a kind that has this place.
     pub(crate) fn selects(&self, resource: &Resource) -> bool {
-        let part = |wanted: &str, own: &str| wanted.is_empty() || wanted == own;
-        part(&self.gvk.kind, resource.kind())
-            && part(&self.gvk.group, resource.group())
-            && part(&self.gvk.version, resource.version())
+        resource.borrowed_gvk().is_selected(&self.gvk)
     }
 
     /// Calls `set` with every node at this place.
@@ -113,8 +110,12 @@ pub(crate) fn apply_all(
     create: Create,
     set: &mut dyn FnMut(&mut Node) -> Result<(), String>,
 ) -> Result<(), Error> {
-    let gvk = resource.gvk();
-    for spec in specs.iter().filter(|spec| gvk.is_selected(&spec.gvk)) {
+    let gvk = resource.borrowed_gvk();
+    let chosen: Vec<&FieldSpec> = specs
+        .iter()
+        .filter(|spec| gvk.is_selected(&spec.gvk))
+        .collect();
+    for spec in chosen {
         spec.visit(&mut resource.node, create, set)
             .within(|| resource.id().to_string())?;
     }

@@ -13,7 +13,14 @@ use crate::value;
 ///
 /// Fails when the data cannot be in a result.
 pub(crate) fn hash(resource: &Resource) -> Result<String, String> {
-    let field = |name: &str| resource.node.get(name).map(value::from_node).transpose();
+    let field = |name: &str| {
+        resource
+            .node
+            .get(name)
+            .cloned()
+            .map(value::from_node)
+            .transpose()
+    };
     let kind = resource.kind();
     let content = match kind {
         "ConfigMap" => {
@@ -35,7 +42,7 @@ pub(crate) fn hash(resource: &Resource) -> Result<String, String> {
             }
             content
         }
-        _ => value::from_object(&resource.node)?,
+        _ => value::from_object(resource.node.clone())?,
     };
     Ok(encode(&crate::go_json::to_string(&content)))
 }

@@ -30,27 +30,20 @@ impl Gvk {
 
     /// Returns whether every part that the selector has is equal here.
     pub(crate) fn is_selected(&self, selector: &Gvk) -> bool {
-        let part = |wanted: &str, own: &str| wanted.is_empty() || wanted == own;
-        part(&selector.group, &self.group)
-            && part(&selector.version, &self.version)
-            && part(&selector.kind, &self.kind)
+        self.borrowed().is_selected(selector)
+    }
+
+    pub(crate) fn borrowed(&self) -> BorrowedGvk<'_> {
+        BorrowedGvk {
+            group: &self.group,
+            version: &self.version,
+            kind: &self.kind,
+        }
     }
 
     /// Returns the text by which objects are sorted.
     pub(crate) fn sort_text(&self) -> String {
-        let part = |text: &str, empty: &str| {
-            if text.is_empty() {
-                empty.to_owned()
-            } else {
-                text.to_owned()
-            }
-        };
-        format!(
-            "{}_{}_{}",
-            part(&self.group, "~G"),
-            part(&self.version, "~V"),
-            part(&self.kind, "~K")
-        )
+        self.borrowed().sort_text()
     }
 }
 
@@ -71,6 +64,44 @@ impl fmt::Display for Gvk {
             part(&self.group, "[noGrp]")
         )
     }
+}
+
+/// Group, version and kind where they stand: most questions need no copy of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BorrowedGvk<'a> {
+    pub group: &'a str,
+    pub version: &'a str,
+    pub kind: &'a str,
+}
+
+impl<'a> BorrowedGvk<'a> {
+    pub(crate) fn new(api_version: &'a str, kind: &'a str) -> Self {
+        let (group, version) = split_api_version(api_version);
+        Self {
+            group,
+            version,
+            kind,
+        }
+    }
+
+    /// Returns whether every part that the selector has is equal here.
+    pub(crate) fn is_selected(self, selector: &Gvk) -> bool {
+        let part = |wanted: &str, own: &str| wanted.is_empty() || wanted == own;
+        part(&selector.kind, self.kind)
+            && part(&selector.group, self.group)
+            && part(&selector.version, self.version)
+    }
+
+    /// Returns the text by which objects are sorted.
+    pub(crate) fn sort_text(self) -> String {
+        let (group, version) = (or(self.group, "~G"), or(self.version, "~V"));
+        [group, version, or(self.kind, "~K")].join("_")
+    }
+}
+
+/// Returns the text, or what stands for an empty one.
+pub(crate) fn or<'a>(text: &'a str, empty: &'a str) -> &'a str {
+    if text.is_empty() { empty } else { text }
 }
 
 /// Group and version of an `apiVersion`.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::error::Error;
-use crate::id::Id;
+use crate::id::or;
 use crate::kustomization::SortOptions;
 use crate::resource::Resource;
 
@@ -80,32 +80,22 @@ pub(crate) fn check(options: &SortOptions) -> Result<Order, Error> {
 /// Sorts the objects in the legacy order.
 pub(crate) fn sort_legacy(list: &mut Vec<Resource>, options: Option<&SortOptions>) {
     let custom = options.and_then(|options| options.legacy.as_ref());
-    let texts = |texts: &'_ Vec<String>| -> Vec<String> { texts.clone() };
     let (first, last) = match custom {
-        Some(custom) => (texts(&custom.order_first), texts(&custom.order_last)),
-        None => (
-            FIRST.iter().map(|kind| (*kind).to_owned()).collect(),
-            LAST.iter().map(|kind| (*kind).to_owned()).collect(),
+        Some(custom) => (
+            custom.order_first.iter().map(String::as_str).collect(),
+            custom.order_last.iter().map(String::as_str).collect(),
         ),
+        None => (FIRST.to_vec(), LAST.to_vec()),
     };
-    let first: Vec<&str> = first.iter().map(String::as_str).collect();
-    let last: Vec<&str> = last.iter().map(String::as_str).collect();
-    let mut keyed: Vec<(SortKey, Resource)> = std::mem::take(list)
-        .into_iter()
-        .map(|resource| {
-            let id = resource.id();
-            let key = SortKey {
-                rank: rank(&id.gvk.kind, &first, &last),
-                gvk: id.gvk.sort_text(),
-                id: legacy_id(&id),
-                is_core_namespace: id.gvk.kind == "Namespace" && id.gvk.group.is_empty(),
-                is_namespace: id.gvk.kind == "Namespace",
-            };
-            (key, resource)
-        })
+    let mut keys: Vec<(SortKey, usize)> = list
+        .iter()
+        .enumerate()
+        .map(|(at, resource)| (SortKey::new(resource, &first, &last), at))
         .collect();
-    keyed.sort_by(|(a, _), (b, _)| a.compare(b));
-    *list = keyed.into_iter().map(|(_, resource)| resource).collect();
+    keys.sort_by(|(a, _), (b, _)| a.compare(b));
+    let mut waiting: Vec<Option<Resource>> = std::mem::take(list).into_iter().map(Some).collect();
+    let sorted = keys.into_iter().filter_map(|(_, at)| waiting[at].take());
+    *list = sorted.collect();
 }
 
 struct SortKey {
@@ -117,6 +107,18 @@ struct SortKey {
 }
 
 impl SortKey {
+    fn new(resource: &Resource, first: &[&str], last: &[&str]) -> Self {
+        let gvk = resource.borrowed_gvk();
+        let is_namespace = gvk.kind == "Namespace";
+        Self {
+            rank: rank(gvk.kind, first, last),
+            gvk: gvk.sort_text(),
+            id: legacy_id(resource),
+            is_core_namespace: is_namespace && gvk.group.is_empty(),
+            is_namespace,
+        }
+    }
+
     fn compare(&self, other: &Self) -> Ordering {
         let by_gvk = self.gvk.cmp(&other.gvk);
         // Namespaces of the core group stand before those of other groups.
@@ -130,18 +132,7 @@ impl SortKey {
     }
 }
 
-fn legacy_id(id: &Id) -> String {
-    let part = |text: &'_ str, empty: &'static str| -> String {
-        if text.is_empty() {
-            empty.into()
-        } else {
-            text.into()
-        }
-    };
-    format!(
-        "{}|{}|{}",
-        id.gvk,
-        part(&id.namespace, "~X"),
-        part(&id.name, "~N")
-    )
+/// Returns the text that orders objects of one kind.
+fn legacy_id(resource: &Resource) -> String {
+    [or(resource.namespace(), "~X"), or(resource.name(), "~N")].join("|")
 }

@@ -1,7 +1,7 @@
 //! The objects of a build as values, and as text.
 
-use serde_json::{Map, Value};
-use yaml::{Content, Layout, Node, Tag};
+use serde_json::Value;
+use yaml::{Content, Layout, Node, Tag, Tree};
 
 use crate::build::Metadata;
 use crate::error::{Error, Place};
@@ -24,58 +24,45 @@ pub(crate) const INTERNAL_PREFIX: &str = "internal.config.kubernetes.io/";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
     /// Always an object.
-    value: Value,
+    tree: Tree,
 }
 
 impl Object {
-    /// Returns the object as JSON.
-    pub fn value(&self) -> &Map<String, Value> {
-        self.value
-            .as_object()
-            .expect("because no other value is put here")
-    }
-
     /// Returns a copy of the object as a JSON value.
     pub fn to_value(&self) -> Value {
-        self.value.clone()
+        self.tree.clone().into()
     }
 
-    /// Returns the object as JSON, for keeps.
+    /// Returns the object as a JSON value, for keeps.
     pub fn into_value(self) -> Value {
-        self.value
+        self.tree.into()
     }
 
     /// Returns the `apiVersion`; empty without one.
     pub fn api_version(&self) -> &str {
-        text(self.value.get("apiVersion"))
+        text(self.tree.get("apiVersion"))
     }
 
     /// Returns the kind.
     pub fn kind(&self) -> &str {
-        text(self.value.get("kind"))
+        text(self.tree.get("kind"))
     }
 
     /// Returns the name; empty when it is not a string.
     pub fn name(&self) -> &str {
-        text(
-            self.value
-                .get("metadata")
-                .and_then(|metadata| metadata.get("name")),
-        )
+        let metadata = self.tree.get("metadata");
+        text(metadata.and_then(|metadata| metadata.get("name")))
     }
 
     /// Returns the namespace; empty without one.
     pub fn namespace(&self) -> &str {
-        text(
-            self.value
-                .get("metadata")
-                .and_then(|metadata| metadata.get("namespace")),
-        )
+        let metadata = self.tree.get("metadata");
+        text(metadata.and_then(|metadata| metadata.get("namespace")))
     }
 }
 
-fn text(value: Option<&Value>) -> &str {
-    value.and_then(Value::as_str).unwrap_or_default()
+fn text(tree: Option<&Tree>) -> &str {
+    tree.and_then(Tree::as_str).unwrap_or_default()
 }
 
 /// Returns the bytes that `kustomize build` prints for these objects.
@@ -85,7 +72,7 @@ pub fn render(objects: &[Object]) -> String {
         if at > 0 {
             out.push_str("---\n");
         }
-        out.push_str(&yaml::to_yaml(&object.value));
+        yaml::emit::write_tree(&mut out, &object.tree);
     }
     out
 }
@@ -104,8 +91,8 @@ pub(crate) fn finish(mut resource: Resource, metadata: Metadata) -> Result<Objec
     if metadata.tracked {
         origin::annotate(&mut resource, metadata.origin, metadata.transformers);
     }
-    match value::from_object(&resource.node).within(|| id.to_string())? {
-        value @ Value::Object(_) => Ok(Object { value }),
+    match value::object_tree(resource.node).within(|| id.to_string())? {
+        tree @ Tree::Object(_) => Ok(Object { tree }),
         _ => Err(Error::invalid("the object is not a mapping").within(id.to_string())),
     }
 }

@@ -116,7 +116,7 @@ fn is_builtin(config: &Resource) -> Result<(), Error> {
 }
 
 fn decode<T: Decode>(config: &Resource) -> Result<T, Error> {
-    let value = crate::value::from_object(&config.node).map_err(Error::Invalid)?;
+    let value = crate::value::from_object(config.node.clone()).map_err(Error::Invalid)?;
     T::decode(&value, Unknown::Ignored).map_err(Error::Invalid)
 }
 
@@ -171,7 +171,7 @@ fn policy(record: &PolicyRecord) -> Result<Resource, Error> {
     if !record.kubernetes_service.namespace.is_empty() {
         value["metadata"]["namespace"] = record.kubernetes_service.namespace.clone().into();
     }
-    Ok(Resource::new(crate::value::to_node(&value)))
+    Ok(Resource::new(crate::value::to_node(value)))
 }
 
 /// Returns what a transformer's configuration means.

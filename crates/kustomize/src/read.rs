@@ -133,27 +133,28 @@ fn lines(text: &str) -> u32 {
 fn take_lists_apart(nodes: Vec<Node>) -> Result<Vec<Node>, Error> {
     let mut queue = VecDeque::from(nodes);
     let mut result = Vec::with_capacity(queue.len());
-    while let Some(node) = queue.pop_front() {
+    while let Some(mut node) = queue.pop_front() {
         check(&node)?;
         let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
-        let Some(items) = node.get("items").filter(|_| kind.ends_with("List")) else {
+        if !kind.ends_with("List") || node.get("items").is_none() {
             result.push(node);
             if result.len() > OBJECTS_MAX {
                 return Err(Error::invalid("too many objects"));
             }
             continue;
-        };
-        if items.is_null() {
-            continue;
         }
-        let Some(items) = items.items() else {
+        let kind = kind.to_owned();
+        let Some(items) = node.get_mut("items").filter(|items| !items.is_null()) else {
+            continue;
+        };
+        let Some(items) = items.items_mut() else {
             return Err(Error::invalid(format!(
                 "the items of {kind} are not a list"
             )));
         };
-        for item in items {
+        for item in std::mem::take(items) {
             let item = value::from_node(item).map_err(Error::Invalid)?;
-            queue.push_back(value::to_node(&item));
+            queue.push_back(value::to_node(item));
         }
     }
     Ok(result)

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use yaml::{Content, Node};
 
 use crate::config::{Config, NameReference};
-use crate::error::{Error, Place};
+use crate::error::{Error, Place as _};
 use crate::field::{Create, FieldSpec};
 use crate::id::{Gvk, Id, Scopes};
 use crate::resource::{Resource, replace_keeping_style, set_field};
@@ -25,14 +25,17 @@ pub(crate) fn fix(list: &mut [Resource], config: &Config, scopes: &Scopes) -> Re
     if candidates.all.is_empty() {
         return Ok(());
     }
-    let places = Places::new(config);
+    let mut places = Places::new(config);
     for resource in list {
-        let original = resource.original_id().gvk;
+        let original = resource.original_gvk();
+        let chosen: Vec<Place<'_>> = places
+            .of(original.kind)
+            .iter()
+            .filter(|(_, _, spec)| original.is_selected(&spec.gvk))
+            .copied()
+            .collect();
         let mut referrer = None;
-        for (reference, spec) in places.of(&original.kind) {
-            if !original.is_selected(&spec.gvk) {
-                continue;
-            }
+        for (_, reference, spec) in chosen {
             let referrer = match &referrer {
                 Some(referrer) => referrer,
                 None => referrer.insert(Referrer::new(resource, scopes)?),
@@ -57,10 +60,16 @@ pub(crate) fn fix(list: &mut [Resource], config: &Config, scopes: &Scopes) -> Re
     Ok(())
 }
 
+/// A place where a name stands, and its rank among all of them.
+type Place<'a> = (usize, &'a NameReference, &'a FieldSpec);
+
 /// The places where names stand, by the kind of the object that has them.
 struct Places<'a> {
-    by_kind: HashMap<&'a str, Vec<(usize, &'a NameReference, &'a FieldSpec)>>,
-    any_kind: Vec<(usize, &'a NameReference, &'a FieldSpec)>,
+    /// Those of the kind alone.
+    by_kind: HashMap<&'a str, Vec<Place<'a>>>,
+    any_kind: Vec<Place<'a>>,
+    /// Of the kinds that were asked for: both together, in their order.
+    known: HashMap<String, Vec<Place<'a>>>,
 }
 
 impl<'a> Places<'a> {
@@ -68,6 +77,7 @@ impl<'a> Places<'a> {
         let mut places = Self {
             by_kind: HashMap::new(),
             any_kind: Vec::new(),
+            known: HashMap::new(),
         };
         let all = config.name_reference.iter();
         let all =
@@ -86,14 +96,14 @@ impl<'a> Places<'a> {
     }
 
     /// Returns the places of a kind in their order.
-    fn of(&self, kind: &str) -> Vec<(&'a NameReference, &'a FieldSpec)> {
-        let mut places = self.by_kind.get(kind).cloned().unwrap_or_default();
-        places.extend(&self.any_kind);
-        places.sort_by_key(|(at, _, _)| *at);
-        places
-            .into_iter()
-            .map(|(_, reference, spec)| (reference, spec))
-            .collect()
+    fn of(&mut self, kind: &str) -> &[Place<'a>] {
+        if !self.known.contains_key(kind) {
+            let mut places = self.by_kind.get(kind).cloned().unwrap_or_default();
+            places.extend(&self.any_kind);
+            places.sort_by_key(|(at, _, _)| *at);
+            self.known.insert(kind.to_owned(), places);
+        }
+        &self.known[kind]
     }
 }
 
@@ -136,13 +146,13 @@ impl Candidates {
                     previous.name.clone(),
                 )
             });
-            let original = resource.original_id().gvk;
+            let original = resource.original_gvk();
             all.push(Candidate {
                 id: resource.id(),
                 effective_namespace: resource.effective_namespace(scopes).into(),
                 original_namespace: resource.original_namespace(scopes).into(),
                 is_cluster: resource.is_cluster(scopes),
-                was_cluster: scopes.is_cluster(&original.group, &original.version, &original.kind),
+                was_cluster: scopes.is_cluster(original.group, original.version, original.kind),
                 previous: previous.collect(),
                 prefixes: resource.prefixes.clone(),
                 suffixes: resource.suffixes.clone(),

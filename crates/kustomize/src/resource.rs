@@ -5,7 +5,7 @@
 
 use yaml::{Content, Node, Style, Tag};
 
-use crate::id::{Gvk, Id, Scopes, split_api_version};
+use crate::id::{BorrowedGvk, Gvk, Id, Scopes, split_api_version};
 use crate::origin::Origin;
 
 /// A name that the object had before.
@@ -115,20 +115,24 @@ impl Resource {
         Gvk::new(self.api_version(), self.kind())
     }
 
+    pub(crate) fn borrowed_gvk(&self) -> BorrowedGvk<'_> {
+        BorrowedGvk::new(self.api_version(), self.kind())
+    }
+
+    /// Returns the group, version and kind that the object had first.
+    pub(crate) fn original_gvk(&self) -> BorrowedGvk<'_> {
+        match self.history.first() {
+            Some(previous) => BorrowedGvk::new(self.api_version(), &previous.kind),
+            None => self.borrowed_gvk(),
+        }
+    }
+
     /// Returns the id as the object has it now.
     pub(crate) fn id(&self) -> Id {
         Id {
             gvk: self.gvk(),
             name: self.name().into(),
             namespace: self.namespace().into(),
-        }
-    }
-
-    /// Returns the id that the object had first.
-    pub(crate) fn original_id(&self) -> Id {
-        match self.history.first() {
-            Some(previous) => self.previous_id(previous),
-            None => self.id(),
         }
     }
 

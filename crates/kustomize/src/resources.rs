@@ -3,10 +3,10 @@
 //! Two objects never have the same id. The indexes are made when they are asked for and dropped
 //! when ids may have changed; what keeps ids (patches that only change content) keeps them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::error::Error;
-use crate::id::{Id, Scopes};
+use crate::id::{BorrowedGvk, Id, Scopes};
 use crate::resource::Resource;
 
 /// Group, version, kind, name and effective namespace in one text.
@@ -21,13 +21,15 @@ pub(crate) struct Resources {
     names: Option<HashMap<String, Vec<usize>>>,
 }
 
-pub(crate) fn key(id: &Id, scopes: &Scopes) -> Key {
-    let namespace = scopes.effective(&id.gvk, &id.namespace);
-    let gvk = &id.gvk;
-    format!(
-        "{}\0{}\0{}\0{}\0{namespace}",
-        gvk.group, gvk.version, gvk.kind, id.name
-    )
+fn key(gvk: BorrowedGvk<'_>, name: &str, namespace: &str, scopes: &Scopes) -> Key {
+    let namespace = scopes.effective_of(gvk.group, gvk.version, gvk.kind, namespace);
+    [gvk.group, gvk.version, gvk.kind, name, namespace].join("\0")
+}
+
+/// Returns the key of the id that an object has now.
+fn key_of(resource: &Resource, scopes: &Scopes) -> Key {
+    let (name, namespace) = (resource.name(), resource.namespace());
+    key(resource.borrowed_gvk(), name, namespace, scopes)
 }
 
 impl Resources {
@@ -71,12 +73,9 @@ impl Resources {
     pub(crate) fn append(&mut self, resource: Resource, scopes: &Scopes) -> Result<(), Error> {
         let at = self.list.len();
         let current = self.current_index(scopes);
-        let id = resource.id();
-        if current.insert(key(&id, scopes), at).is_some() {
+        if current.insert(key_of(&resource, scopes), at).is_some() {
             self.current = None;
-            return Err(Error::invalid(format!(
-                "may not add resource with an already registered id: {id}"
-            )));
+            return Err(already_there(&resource));
         }
         if let Some(any) = &mut self.any {
             add_ids(any, at, &resource, scopes);
@@ -104,13 +103,10 @@ impl Resources {
 
     /// Fails when two objects have the same id.
     pub(crate) fn check_ids(&mut self, scopes: &Scopes) -> Result<(), Error> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::with_capacity(self.list.len());
         for resource in &self.list {
-            let id = resource.id();
-            if !seen.insert(key(&id, scopes)) {
-                return Err(Error::invalid(format!(
-                    "may not add resource with an already registered id: {id}"
-                )));
+            if !seen.insert(key_of(resource, scopes)) {
+                return Err(already_there(resource));
             }
         }
         Ok(())
@@ -127,7 +123,7 @@ impl Resources {
             any
         });
         let found = any
-            .get(&key(id, scopes))
+            .get(&key(id.gvk.borrowed(), &id.name, &id.namespace, scopes))
             .map(Vec::as_slice)
             .unwrap_or_default();
         let is_there = |at: &&usize| !crate::resource::is_blank(&list[**at].node);
@@ -172,16 +168,26 @@ impl Resources {
         let list = &self.list;
         self.current.get_or_insert_with(|| {
             let ids = list.iter().enumerate();
-            ids.map(|(at, resource)| (key(&resource.id(), scopes), at))
+            ids.map(|(at, resource)| (key_of(resource, scopes), at))
                 .collect()
         })
     }
 }
 
+fn already_there(resource: &Resource) -> Error {
+    Error::invalid(format!(
+        "may not add resource with an already registered id: {}",
+        resource.id()
+    ))
+}
+
 fn add_ids(index: &mut HashMap<Key, Vec<usize>>, at: usize, resource: &Resource, scopes: &Scopes) {
-    for id in resource.ids() {
-        insert(index.entry(key(&id, scopes)).or_default(), at);
+    for previous in &resource.history {
+        let gvk = BorrowedGvk::new(resource.api_version(), &previous.kind);
+        let key = key(gvk, &previous.name, &previous.namespace, scopes);
+        insert(index.entry(key).or_default(), at);
     }
+    insert(index.entry(key_of(resource, scopes)).or_default(), at);
 }
 
 fn add_names(index: &mut HashMap<String, Vec<usize>>, at: usize, resource: &Resource) {

@@ -5,123 +5,179 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use yaml::resolve::{Plain, Rules, resolve};
-use yaml::{Content, Layout, Node, Style, Tag};
+use yaml::{Content, Layout, Node, Style, Tag, Tree};
+
+/// Mappings with more keys than this are searched for repetitions by a hash of every key.
+const FEW: usize = 8;
 
 /// Returns the value of a whole object or a part of one.
 ///
 /// Fails at what cannot be in a result; the error names the line.
-pub(crate) fn from_node(node: &Node) -> Result<Value, String> {
-    value(node, false)
+pub(crate) fn from_node(node: Node) -> Result<Value, String> {
+    tree(node, false).map(Value::from)
 }
 
 /// Returns the value of a whole object: other than in a part, keys at the top may be numbers.
 ///
 /// Fails as [`from_node`] does.
-pub(crate) fn from_object(node: &Node) -> Result<Value, String> {
-    let Content::Mapping(entries, layout) = &node.content else {
-        return from_node(node);
-    };
-    object(entries, *layout == Layout::Flow, true)
+pub(crate) fn from_object(node: Node) -> Result<Value, String> {
+    object_tree(node).map(Value::from)
 }
 
-fn value(node: &Node, in_flow: bool) -> Result<Value, String> {
-    match &node.content {
-        Content::Scalar(text, style) => scalar(node, text, *style, in_flow),
+/// Returns the value of a whole object as [`from_object`] does, as it is kept until it is printed.
+///
+/// Fails as [`from_node`] does.
+pub(crate) fn object_tree(node: Node) -> Result<Tree, String> {
+    match node.content {
+        Content::Mapping(entries, layout) => object(entries, layout == Layout::Flow, true),
+        _ => tree(node, false),
+    }
+}
+
+fn tree(node: Node, in_flow: bool) -> Result<Tree, String> {
+    match node.content {
+        Content::Scalar(text, style) => Scalar {
+            text,
+            style,
+            tag: node.tag,
+            line: node.line,
+        }
+        .value(in_flow),
         Content::Sequence(items, layout) => {
-            let in_flow = in_flow || *layout == Layout::Flow;
-            items
-                .iter()
-                .map(|item| value(item, in_flow))
-                .collect::<Result<_, _>>()
-                .map(Value::Array)
+            let in_flow = in_flow || layout == Layout::Flow;
+            let mut trees = Vec::with_capacity(items.len());
+            for item in items {
+                trees.push(tree(item, in_flow)?);
+            }
+            Ok(Tree::Array(trees))
         }
         Content::Mapping(entries, layout) => {
-            object(entries, in_flow || *layout == Layout::Flow, false)
+            object(entries, in_flow || layout == Layout::Flow, false)
         }
     }
 }
 
-fn object(entries: &[(Node, Node)], in_flow: bool, is_root: bool) -> Result<Value, String> {
-    let mut object = Map::new();
-    let mut seen = HashSet::new();
+fn object(entries: Vec<(Node, Node)>, in_flow: bool, is_root: bool) -> Result<Tree, String> {
+    check_keys(&entries, is_root)?;
+    let mut trees = Vec::with_capacity(entries.len());
     for (key, child) in entries {
+        if let Content::Scalar(name, _) = key.content {
+            trees.push((name, tree(child, in_flow)?));
+        }
+    }
+    Ok(Tree::object(trees))
+}
+
+/// Fails at a key that is not a string, or that stands twice.
+fn check_keys(entries: &[(Node, Node)], is_root: bool) -> Result<(), String> {
+    let mut seen = HashSet::new();
+    for (at, (key, _)) in entries.iter().enumerate() {
         let Some(name) = key.text() else {
-            return Err(at(key, "a mapping key must be a string"));
+            return Err(at_line(key.line, "a mapping key must be a string"));
         };
         if !is_root && !crate::resource::is_string(key) {
-            return Err(at(
-                key,
-                &format!("the key {name:?} is not a string: quote it"),
-            ));
+            let problem = format!("the key {name:?} is not a string: quote it");
+            return Err(at_line(key.line, &problem));
         }
-        if !seen.insert(name) {
-            return Err(at(key, &format!("mapping key {name:?} already defined")));
+        let is_new = if entries.len() <= FEW {
+            !entries[..at]
+                .iter()
+                .any(|(before, _)| before.text() == Some(name))
+        } else {
+            seen.insert(name)
+        };
+        if !is_new {
+            let problem = format!("mapping key {name:?} already defined");
+            return Err(at_line(key.line, &problem));
         }
-        check_characters(name, key)?;
-        object.insert(name.to_owned(), value(child, in_flow)?);
+        check_characters(name, key.line)?;
     }
-    Ok(Value::Object(object))
+    Ok(())
 }
 
-fn at(node: &Node, problem: &str) -> String {
-    if node.line > 0 {
-        format!("line {}: {problem}", node.line)
+fn at_line(line: u32, problem: &str) -> String {
+    if line > 0 {
+        format!("line {line}: {problem}")
     } else {
         problem.to_owned()
     }
 }
 
-fn scalar(node: &Node, text: &str, style: Style, in_flow: bool) -> Result<Value, String> {
-    let is_text = || {
-        check_characters(text, node)?;
-        Ok(Value::String(text.to_owned()))
-    };
-    match &node.tag {
-        Tag::None if style == Style::Folded => {
-            check_characters(text, node)?;
-            return folded(text)
-                .map(Value::String)
-                .map_err(|problem| at(node, problem));
+/// A scalar on its way to a value.
+struct Scalar {
+    text: String,
+    style: Style,
+    tag: Tag,
+    line: u32,
+}
+
+impl Scalar {
+    fn value(self, in_flow: bool) -> Result<Tree, String> {
+        match &self.tag {
+            Tag::None if self.style == Style::Folded => {
+                check_characters(&self.text, self.line)?;
+                let text = folded(&self.text).map_err(|problem| at_line(self.line, problem))?;
+                return Ok(Tree::String(text));
+            }
+            Tag::None if self.style != Style::Plain => return self.string(),
+            // An empty scalar in brackets is written as an empty string.
+            Tag::None if in_flow && self.text.is_empty() => return self.string(),
+            Tag::Str | Tag::Other(_) | Tag::Merge => return self.string(),
+            Tag::Binary => {
+                use base64::Engine;
+                let joined: String = self.text.split_ascii_whitespace().collect();
+                let bytes = base64::engine::general_purpose::STANDARD.decode(joined);
+                let bytes = bytes.map_err(|_| self.mismatch())?;
+                return Ok(Tree::String(String::from_utf8_lossy(&bytes).into_owned()));
+            }
+            _ => {}
         }
-        Tag::None if style != Style::Plain => return is_text(),
-        // An empty scalar in brackets is written as an empty string.
-        Tag::None if in_flow && text.is_empty() => return is_text(),
-        Tag::Str | Tag::Other(_) | Tag::Merge => return is_text(),
-        Tag::Binary => {
-            use base64::Engine;
-            let joined: String = text.split_ascii_whitespace().collect();
-            let bytes = base64::engine::general_purpose::STANDARD.decode(joined);
-            let bytes = bytes.map_err(|_| mismatch(node, text))?;
-            return Ok(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
-        }
-        _ => {}
+        self.plain()
     }
-    #[expect(clippy::cast_precision_loss, reason = "a float tag asks for a float")]
-    let plain = match (&node.tag, resolve(text, Rules::V3)) {
-        (Tag::Float, Plain::Int(int)) => Plain::Float(int as f64),
-        (Tag::Float, Plain::Uint(int)) => Plain::Float(int as f64),
-        (Tag::None, plain)
-        | (Tag::Int, plain @ (Plain::Int(_) | Plain::Uint(_)))
-        | (Tag::Float, plain @ Plain::Float(_))
-        | (Tag::Bool, plain @ Plain::Bool(_))
-        | (Tag::Null, plain @ Plain::Null)
-        | (Tag::Timestamp, plain @ Plain::Timestamp(_)) => plain,
-        _ => return Err(mismatch(node, text)),
-    };
-    Ok(match plain {
-        Plain::Null => Value::Null,
-        Plain::Bool(bool) => Value::Bool(bool),
-        Plain::Int(int) => int.into(),
-        Plain::Uint(int) => int.into(),
-        Plain::Float(float) => match yaml::json::json_number(float) {
-            Some(number) => Value::Number(number),
-            None => return Err(at(node, &format!("unsupported value: {text}"))),
-        },
-        Plain::Timestamp(time) => Value::String(time),
-        Plain::Str => return is_text(),
-    })
+
+    fn plain(self) -> Result<Tree, String> {
+        #[expect(clippy::cast_precision_loss, reason = "a float tag asks for a float")]
+        let plain = match (&self.tag, resolve(&self.text, Rules::V3)) {
+            (Tag::Float, Plain::Int(int)) => Plain::Float(int as f64),
+            (Tag::Float, Plain::Uint(int)) => Plain::Float(int as f64),
+            (Tag::None, plain)
+            | (Tag::Int, plain @ (Plain::Int(_) | Plain::Uint(_)))
+            | (Tag::Float, plain @ Plain::Float(_))
+            | (Tag::Bool, plain @ Plain::Bool(_))
+            | (Tag::Null, plain @ Plain::Null)
+            | (Tag::Timestamp, plain @ Plain::Timestamp(_)) => plain,
+            _ => return Err(self.mismatch()),
+        };
+        Ok(match plain {
+            Plain::Null => Tree::Null,
+            Plain::Bool(bool) => Tree::Bool(bool),
+            Plain::Int(int) => Tree::Number(int.into()),
+            Plain::Uint(int) => Tree::Number(int.into()),
+            Plain::Float(float) => match yaml::json::json_number(float) {
+                Some(number) => Tree::Number(number),
+                None => {
+                    return Err(at_line(
+                        self.line,
+                        &format!("unsupported value: {}", self.text),
+                    ));
+                }
+            },
+            Plain::Timestamp(time) => Tree::String(time),
+            Plain::Str => return self.string(),
+        })
+    }
+
+    fn string(self) -> Result<Tree, String> {
+        check_characters(&self.text, self.line)?;
+        Ok(Tree::String(self.text))
+    }
+
+    fn mismatch(&self) -> String {
+        let (text, tag) = (&self.text, self.tag.as_str());
+        at_line(self.line, &format!("cannot decode {text:?} as {tag}"))
+    }
 }
 
 /// Returns what a folded text becomes. Texts that kustomize cannot write folded it quotes, which
@@ -182,35 +238,29 @@ fn refold(text: &str) -> String {
     out
 }
 
-fn mismatch(node: &Node, text: &str) -> String {
-    at(
-        node,
-        &format!("cannot decode {text:?} as {}", node.tag.as_str()),
-    )
-}
-
-fn check_characters(text: &str, node: &Node) -> Result<(), String> {
+fn check_characters(text: &str, line: u32) -> Result<(), String> {
+    // Most texts are ASCII, where only the last character is not allowed.
     let fits = |c: char| u32::from(c) < 0x20 || yaml::node::is_allowed(c);
-    if text.chars().all(fits) {
+    if text.bytes().all(|byte| byte < 0x7F) || text.chars().all(fits) {
         return Ok(());
     }
-    Err(at(node, "control characters are not allowed"))
+    Err(at_line(line, "control characters are not allowed"))
 }
 
 /// Returns a value as a tree, every string written so that it is read as one.
-pub(crate) fn to_node(value: &Value) -> Node {
+pub(crate) fn to_node(value: Value) -> Node {
     match value {
         Value::Null => Node::plain("null"),
         Value::Bool(bool) => Node::plain(bool.to_string()),
-        Value::Number(number) => Node::plain(number_text(number)),
+        Value::Number(number) => Node::plain(number_text(&number)),
         Value::String(text) => string_node(text),
         Value::Array(items) => Node::new(Content::Sequence(
-            items.iter().map(to_node).collect(),
+            items.into_iter().map(to_node).collect(),
             Layout::Block,
         )),
         Value::Object(object) => Node::new(Content::Mapping(
             object
-                .iter()
+                .into_iter()
                 .map(|(key, value)| (string_node(key), to_node(value)))
                 .collect(),
             Layout::Block,
@@ -226,15 +276,16 @@ fn number_text(number: &serde_json::Number) -> String {
 }
 
 /// Returns a string as it is written without a tag.
-pub(crate) fn string_node(text: &str) -> Node {
+pub(crate) fn string_node(text: impl Into<String>) -> Node {
+    let text = text.into();
     let style = if text.contains('\n') {
         Style::Literal
-    } else if yaml::is_string(text) {
+    } else if yaml::is_string(&text) {
         Style::Plain
     } else {
         Style::Double
     };
-    Node::new(Content::Scalar(text.to_owned(), style))
+    Node::new(Content::Scalar(text, style))
 }
 
 #[cfg(test)]
@@ -244,12 +295,12 @@ mod tests {
 
     fn check(text: &str, want: &Value) {
         let node = yaml::node::read_first(text).expect(text).expect(text);
-        assert_eq!(from_node(&node).as_ref(), Ok(want), "{text}");
+        assert_eq!(from_node(node).as_ref(), Ok(want), "{text}");
     }
 
     fn refuses(text: &str, problem: &str) {
         let node = yaml::node::read_first(text).expect(text).expect(text);
-        let error = from_node(&node).expect_err(text);
+        let error = from_node(node).expect_err(text);
         assert!(error.contains(problem), "{text}: {error}");
     }
 
@@ -280,6 +331,6 @@ mod tests {
     fn a_value_survives_the_way_to_a_tree_and_back() {
         let value =
             json!({"a": "1", "b": [1, 1.5, "yes", null, true], "c": {"d": "x\ny", "2": ""}});
-        assert_eq!(from_node(&to_node(&value)), Ok(value));
+        assert_eq!(from_node(to_node(value.clone())), Ok(value));
     }
 }

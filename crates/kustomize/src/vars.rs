@@ -148,7 +148,7 @@ fn field_value(var: &Var, holder: &Resource) -> Result<Value, String> {
         };
         node = next.ok_or_else(missing)?;
     }
-    match crate::value::from_node(node)? {
+    match crate::value::from_node(node.clone())? {
         Value::Object(_) | Value::Array(_) | Value::Null => Err(missing()),
         scalar => Ok(scalar),
     }

@@ -1,6 +1,6 @@
 //! JSON values as YAML text, byte for byte as sigs.k8s.io/yaml over go-yaml version 2 prints them.
 //!
-//! In: a `serde_json::Value`. Out: block style, keys in natural order, two spaces, lines folded
+//! In: a `serde_json::Value` or a [`Tree`]. Out: block style, keys in natural order, two spaces, lines folded
 //! at 80 columns, the quoting that YAML 1.1 readers need. It keeps nothing of any source text.
 
 use std::cmp::Ordering;
@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use serde_json::{Number, Value};
 
 use crate::scalar::{Analysis, Writer};
+use crate::tree::{Level, Levels, Tree};
 
 /// Longer keys are written as `? key`.
 const SIMPLE_KEY_MAX: usize = 128;
@@ -16,9 +17,16 @@ const PLAIN_FLOAT_DIGITS: i32 = 6;
 
 /// Returns the value as one YAML document that ends in a newline.
 pub fn to_yaml(value: &Value) -> String {
-    let mut writer = Writer::new();
+    let mut writer = Writer::new(String::new());
     emit(&mut writer, value, Place::Root, 0);
     writer.finish()
+}
+
+/// Adds a value to a text, as one YAML document that ends in a newline.
+pub fn write_tree(out: &mut String, tree: &Tree) {
+    let mut writer = Writer::new(std::mem::take(out));
+    emit(&mut writer, tree, Place::Root, 0);
+    *out = writer.finish();
 }
 
 /// Where a value stands; it decides whether a sequence is indented.
@@ -30,56 +38,53 @@ enum Place {
 }
 
 /// Writes a value whose collection, if it is one, begins at the column `indent`.
-fn emit(writer: &mut Writer, value: &Value, place: Place, indent: usize) {
-    match value {
-        Value::Array(items) if !items.is_empty() => {
+fn emit<T: Levels>(writer: &mut Writer, value: &T, place: Place, indent: usize) {
+    match value.level() {
+        Level::Array([]) => writer.word("[]"),
+        Level::Array(items) => {
             for item in items {
                 writer.break_to(indent);
                 writer.indicator("-", true, true);
                 emit(writer, item, Place::SequenceItem, indent + 2);
             }
         }
-        Value::Object(object) if !object.is_empty() => {
-            let mut keys: Vec<&String> = object.keys().collect();
-            sort_keys(&mut keys);
-            for key in keys {
-                let child = &object[key];
-                let child_indent = match child {
-                    // A sequence stands under its key without indentation.
-                    Value::Array(_) => indent,
-                    _ => indent + 2,
-                };
+        Level::Object(entries) if entries.is_empty() => writer.word("{}"),
+        Level::Object(mut entries) => {
+            sort_keys(&mut entries);
+            for (key, child) in entries {
                 writer.break_to(indent);
-                let analysis = Analysis::new(key);
-                if key.len() > SIMPLE_KEY_MAX || analysis.is_multiline() {
-                    writer.indicator("?", true, true);
-                    writer.string(key, &analysis, indent + 2, false);
-                    writer.break_to(indent);
-                    writer.indicator(":", true, true);
-                    // After this indicator a sequence is indented.
-                    emit(writer, child, Place::SequenceItem, indent + 2);
-                } else {
-                    writer.string(key, &analysis, indent + 2, true);
-                    writer.indicator(":", false, false);
-                    emit(writer, child, Place::MappingValue, child_indent);
-                }
+                emit_entry(writer, key, child, indent);
             }
         }
-        Value::Array(_) => writer.word("[]"),
-        Value::Object(_) => writer.word("{}"),
-        Value::Null => writer.word("null"),
-        Value::Bool(true) => writer.word("true"),
-        Value::Bool(false) => writer.word("false"),
-        Value::Number(number) => writer.word(&number_text(number)),
-        Value::String(text) => {
+        Level::Null => writer.word("null"),
+        Level::Bool(true) => writer.word("true"),
+        Level::Bool(false) => writer.word("false"),
+        Level::Number(number) => writer.word(&number_text(number)),
+        Level::String(text) => {
             // A scalar is indented under its parent, also under the document.
-            let indent = match (place, value) {
-                (Place::Root, _) => 2,
-                _ => indent,
-            };
+            let indent = if place == Place::Root { 2 } else { indent };
             writer.string(text, &Analysis::new(text), indent, false);
         }
     }
+}
+
+fn emit_entry<T: Levels>(writer: &mut Writer, key: &str, child: &T, indent: usize) {
+    let analysis = Analysis::new(key);
+    if key.len() > SIMPLE_KEY_MAX || analysis.is_multiline() {
+        writer.indicator("?", true, true);
+        writer.string(key, &analysis, indent + 2, false);
+        writer.break_to(indent);
+        writer.indicator(":", true, true);
+        // After this indicator a sequence is indented.
+        emit(writer, child, Place::SequenceItem, indent + 2);
+        return;
+    }
+    writer.string(key, &analysis, indent + 2, true);
+    writer.indicator(":", false, false);
+    // A sequence stands under its key without indentation.
+    let is_sequence = child.is_array();
+    let child_indent = if is_sequence { indent } else { indent + 2 };
+    emit(writer, child, Place::MappingValue, child_indent);
 }
 
 fn number_text(number: &Number) -> String {
@@ -121,14 +126,20 @@ pub fn go_float(float: f64) -> String {
 
 /// Sorts keys as go-yaml does. The order is not one a general sort may rely on, so this is a
 /// plain merge sort, which ends whatever the order says.
-fn sort_keys(keys: &mut Vec<&String>) {
+fn sort_keys<T>(entries: &mut Vec<(&str, T)>)
+where
+    T: Copy,
+{
+    if entries.is_sorted_by(|(a, _), (b, _)| key_order(a, b) != Ordering::Greater) {
+        return;
+    }
     let mut width = 1;
-    while width < keys.len() {
-        let mut merged = Vec::with_capacity(keys.len());
-        for run in keys.chunks(width * 2) {
+    while width < entries.len() {
+        let mut merged = Vec::with_capacity(entries.len());
+        for run in entries.chunks(width * 2) {
             let (mut left, mut right) = run.split_at(width.min(run.len()));
             while let ([l, ..], [r, ..]) = (left, right) {
-                if key_order(r, l) == Ordering::Less {
+                if key_order(r.0, l.0) == Ordering::Less {
                     merged.push(*r);
                     right = &right[1..];
                 } else {
@@ -139,7 +150,7 @@ fn sort_keys(keys: &mut Vec<&String>) {
             merged.extend_from_slice(left);
             merged.extend_from_slice(right);
         }
-        *keys = merged;
+        *entries = merged;
         width *= 2;
     }
 }
@@ -269,31 +280,22 @@ mod tests {
         );
     }
 
+    fn sorted(names: &[String]) -> String {
+        let mut keys: Vec<(&str, ())> = names.iter().map(|name| (name.as_str(), ())).collect();
+        sort_keys(&mut keys);
+        let keys: Vec<&str> = keys.into_iter().map(|(key, ())| key).collect();
+        keys.join(" ")
+    }
+
     #[test]
     fn keys_are_in_natural_order() {
         let want = "1 9 10 Ab a-b a.b a_b a9 a10 aB";
         let mut names: Vec<String> = want.split(' ').map(str::to_owned).collect();
         names.reverse();
-        let mut keys: Vec<&String> = names.iter().collect();
-        sort_keys(&mut keys);
-        assert_eq!(
-            keys.iter()
-                .map(|k| k.as_str())
-                .collect::<Vec<_>>()
-                .join(" "),
-            want
-        );
+        assert_eq!(sorted(&names), want);
         let want = "x1 x1-a x1_a x1a x01 x001 x10 x010 x100";
         let mut names: Vec<String> = want.split(' ').map(str::to_owned).collect();
         names.sort();
-        let mut keys: Vec<&String> = names.iter().collect();
-        sort_keys(&mut keys);
-        assert_eq!(
-            keys.iter()
-                .map(|k| k.as_str())
-                .collect::<Vec<_>>()
-                .join(" "),
-            want
-        );
+        assert_eq!(sorted(&names), want);
     }
 }

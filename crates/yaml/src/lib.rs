@@ -14,9 +14,11 @@ pub mod json;
 pub mod node;
 pub mod resolve;
 mod scalar;
+mod tree;
 
 pub use emit::to_yaml;
 pub use error::{Error, Problem};
 pub use json::{to_values, to_values_strict};
 pub use node::{Content, Layout, Node, Style, Tag};
 pub use resolve::is_string;
+pub use tree::Tree;

@@ -30,8 +30,9 @@ pub struct Node {
     pub line: u32,
     /// The source column, from 1; 0 for a node that was made by a program.
     pub column: u32,
-    /// Of a key: the JSON in a comment that ends its line, which tells some tools its type.
-    pub note: Option<Box<str>>,
+    /// Of a key: the JSON in a comment that ends its line, which tells some tools its type. It is
+    /// rare, so that one word here must do: trees are large, and their size is time.
+    pub note: Option<Box<Box<str>>>,
 }
 
 /// What a node holds.
@@ -91,7 +92,7 @@ pub enum Tag {
     /// `!!merge`
     Merge,
     /// Any other, as written.
-    Other(Box<str>),
+    Other(Box<Box<str>>),
 }
 
 impl Tag {
@@ -106,12 +107,16 @@ impl Tag {
             Some("binary") => Self::Binary,
             Some("merge") => Self::Merge,
             Some("map" | "seq") => Self::None,
-            Some(other) => Self::Other(format!("!!{other}").into()),
+            Some(other) => Self::other(&format!("!!{other}")),
             None if tag.suffix().is_empty() || tag.handle().is_empty() && tag.suffix() == "!" => {
                 Self::Str
             }
-            None => Self::Other(format!("{}{}", tag.handle(), tag.suffix()).into()),
+            None => Self::other(&format!("{}{}", tag.handle(), tag.suffix())),
         }
+    }
+
+    fn other(tag: &str) -> Self {
+        Self::Other(Box::new(tag.into()))
     }
 
     /// Returns the tag as a text writes it; empty without one.
@@ -472,7 +477,7 @@ impl<'text> Reader<'text> {
             .take(2)
             .filter_map(|open| open.key.as_mut());
         if let Some(key) = keys.into_iter().find(|key| key.line == line) {
-            key.note = Some(text.into());
+            key.note = Some(Box::new(text.into()));
         }
     }
 
@@ -513,10 +518,10 @@ impl<'text> Reader<'text> {
         };
         open.weight.add(weight);
         match &mut open.node.content {
-            Content::Sequence(items, _) => items.push(node),
+            Content::Sequence(items, _) => push(items, node),
             Content::Mapping(entries, _) => match open.key.take() {
                 None => open.key = Some(node),
-                Some(key) => entries.push((key, node)),
+                Some(key) => push(entries, (key, node)),
             },
             Content::Scalar(..) => {}
         }
@@ -530,6 +535,14 @@ impl<'text> Reader<'text> {
         }
         Ok(())
     }
+}
+
+/// Puts an element into a list that is mostly short: its room doubles from one, not from four.
+fn push<T>(list: &mut Vec<T>, element: T) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len().max(1));
+    }
+    list.push(element);
 }
 
 fn refuse_control_characters(text: &str) -> Result<(), Error> {
@@ -586,6 +599,11 @@ fn collection_layout(style: StructureStyle) -> Layout {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_stays_small() {
+        assert!(size_of::<Node>() <= 64);
+    }
 
     #[test]
     fn nothing_and_a_tilde_are_told_apart() {

@@ -87,9 +87,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new() -> Self {
+    /// Returns a writer that adds a document to a text.
+    pub(crate) fn new(out: String) -> Self {
         Self {
-            out: String::new(),
+            out,
             column: 0,
             whitespace: true,
             indention: true,

@@ -51,7 +51,8 @@ impl JsonPatch {
         };
         let operations = items.iter().map(|item| {
             let record = OperationRecord::decode(item, Unknown::Ignored)?;
-            let value = floats(record.value);
+            let mut value = record.value;
+            to_floats(&mut value);
             Ok(Operation {
                 op: record.op,
                 path: record.path,
@@ -69,8 +70,8 @@ impl JsonPatch {
     /// Applies the operations in order.
     ///
     /// Fails at the first that does not fit the object.
-    pub(crate) fn apply(&self, document: Value, growth: &Growth) -> Result<Value, String> {
-        let mut document = floats(document);
+    pub(crate) fn apply(&self, mut document: Value, growth: &Growth) -> Result<Value, String> {
+        to_floats(&mut document);
         for operation in &self.0 {
             operation.apply(&mut document, growth).map_err(|problem| {
                 format!("{} operation does not apply: {problem}", operation.op)
@@ -82,25 +83,20 @@ impl JsonPatch {
 
 /// Numbers are floats to the library that kustomize uses.
 #[expect(clippy::cast_precision_loss, reason = "so does kustomize")]
-fn floats(value: Value) -> Value {
+fn to_floats(value: &mut Value) {
     const EXACT_MAX: u64 = 1 << 53;
     match value {
         Value::Number(number) => {
             let float = match (number.as_i64(), number.as_u64()) {
                 (Some(int), _) if int.unsigned_abs() > EXACT_MAX => int as f64,
                 (None, Some(int)) => int as f64,
-                _ => return Value::Number(number),
+                _ => return,
             };
-            yaml::json::json_number(float).map_or(Value::Null, Value::Number)
+            *value = yaml::json::json_number(float).map_or(Value::Null, Value::Number);
         }
-        Value::Array(items) => Value::Array(items.into_iter().map(floats).collect()),
-        Value::Object(object) => Value::Object(
-            object
-                .into_iter()
-                .map(|(key, value)| (key, floats(value)))
-                .collect(),
-        ),
-        other => other,
+        Value::Array(items) => items.iter_mut().for_each(to_floats),
+        Value::Object(object) => object.values_mut().for_each(to_floats),
+        _ => {}
     }
 }
 

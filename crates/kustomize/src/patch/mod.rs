@@ -202,11 +202,12 @@ pub(crate) fn apply_json(
     if remember {
         resource.remember_id(context.scopes);
     }
-    let before = value::from_object(&resource.node).within(|| id.to_string())?;
+    let node = std::mem::replace(&mut resource.node, Node::mapping());
+    let before = value::from_object(node).within(|| id.to_string())?;
     let after = patch
         .apply(before, context.growth)
         .within(|| id.to_string())?;
-    resource.node = value::to_node(&after);
+    resource.node = value::to_node(after);
     let changed = resource.id() != id;
     if resource.kind().is_empty() || resource.name().is_empty() {
         return Err(Error::invalid("the patch removes the kind or the name").within(id.to_string()));

@@ -39,7 +39,7 @@ pub(super) fn set(
     }
     let trimmed = text.trim();
     let written = if trimmed.starts_with(['{', '[']) {
-        let Ok(value) = value::from_node(&document) else {
+        let Ok(value) = value::from_node(document) else {
             return Ok(false);
         };
         let pretty = text.contains('\n') && text.contains("  ");

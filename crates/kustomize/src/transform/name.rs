@@ -33,20 +33,20 @@ pub(crate) fn apply(
 ) -> Result<(), Error> {
     // An empty affix is recorded all the same: it takes part in choosing between references.
     for resource in list {
-        let original = resource.original_id().gvk;
-        let group = original.group.as_str();
-        let skipped = match original.kind.as_str() {
+        let original = resource.original_gvk();
+        let skipped = match original.kind {
             "CustomResourceDefinition" | "Namespace" => true,
-            "APIService" => group == "apiregistration.k8s.io",
+            "APIService" => original.group == "apiregistration.k8s.io",
             _ => false,
         };
         if skipped {
             continue;
         }
-        for spec in specs {
-            if !original.is_selected(&spec.gvk) {
-                continue;
-            }
+        let chosen: Vec<&FieldSpec> = specs
+            .iter()
+            .filter(|spec| original.is_selected(&spec.gvk))
+            .collect();
+        for spec in chosen {
             if spec.path == "metadata/name" {
                 match affix {
                     Affix::Prefix(text) => resource.prefixes.push(text.into()),
