@@ -94,7 +94,7 @@ impl TagList {
     }
 
     /// Returns the tags, descending by bytes.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator + Clone {
         self.spans.iter().map(|span| span.in_text(&self.text))
     }
 

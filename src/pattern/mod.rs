@@ -5,15 +5,16 @@
 //! it refuses. Patterns are translated first, since the two syntaxes accept different texts and
 //! read some of them differently. It never backtracks, so no pattern is slow.
 
+mod expander;
 mod items;
 mod parse;
 mod unicode;
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use regex::{Regex, RegexBuilder};
 
+pub use expander::Expander;
 pub use parse::{Error, ErrorKind};
 
 /// The memory that one compiled pattern may take; Go refuses patterns of about this size too.
@@ -86,32 +87,10 @@ impl Pattern {
     /// took and `$$` by a dollar sign. Unknown groups are empty, what is no group stays as it is.
     pub fn expand(&self, template: &str, found: &Match<'_>) -> String {
         let mut out = String::with_capacity(template.len());
-        let mut rest = template;
-        while let Some((before, after)) = rest.split_once('$') {
-            out.push_str(before);
-            rest = after;
-            if let Some(after) = rest.strip_prefix('$') {
-                out.push('$');
-                rest = after;
-            } else if let Some((group, after)) = GroupName::read(rest) {
-                out.push_str(self.group(group, found).unwrap_or_default());
-                rest = after;
-            } else {
-                out.push('$');
-            }
+        for piece in expander::pieces(self, template) {
+            piece.push(&mut out, |group| found.group(group));
         }
-        out.push_str(rest);
         out
-    }
-
-    fn group<'t>(&self, group: GroupName<'_>, found: &Match<'t>) -> Option<&'t str> {
-        match group {
-            GroupName::Number(number) => found.group(number),
-            // Several groups may have one name: the first that took part counts.
-            GroupName::Name(name) => (self.names.iter().enumerate())
-                .filter(|(_, other)| *other == name)
-                .find_map(|(number, _)| found.group(number)),
-        }
     }
 }
 
@@ -141,41 +120,6 @@ impl<'t> Match<'t> {
     /// Returns the text that a group took, if it took part.
     pub fn group(&self, group: usize) -> Option<&'t str> {
         self.text.get(self.range(group)?)
-    }
-}
-
-/// A reference to a group in a template.
-enum GroupName<'a> {
-    Number(usize),
-    Name(&'a str),
-}
-
-/// The letters, digits and underscores that Go takes for a name.
-static NAME: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^[\p{L}\p{Nd}_]+").expect("because the pattern is a constant that compiles")
-});
-
-impl<'a> GroupName<'a> {
-    /// Reads `name` or `{name}` from the front and returns it with the rest of the text.
-    fn read(text: &'a str) -> Option<(Self, &'a str)> {
-        let inner = text.strip_prefix('{');
-        let name = NAME.find(inner.unwrap_or(text))?.as_str();
-        let rest = match inner {
-            Some(inner) => inner[name.len()..].strip_prefix('}')?,
-            None => &text[name.len()..],
-        };
-        Some((Self::classify(name), rest))
-    }
-
-    /// A number is at most nine digits, without a zero in front.
-    fn classify(name: &'a str) -> Self {
-        let decimal = name.bytes().all(|b| b.is_ascii_digit()) && name.len() <= 9;
-        match name.parse() {
-            Ok(number) if decimal && (name == "0" || !name.starts_with('0')) => {
-                Self::Number(number)
-            }
-            _ => Self::Name(name),
-        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The policy itself: semver, alphabetical or numerical, and the errors in Flux's words.
 //!
-//! In: the choice as an object spells it and the tags in a fixed order. Out: the tag chosen. Equal
-//! versions: the first stays. Equal numbers: the last wins, as does whatever stands behind a NaN.
+//! In: the choice as an object spells it and candidates in a fixed order. Out: the one chosen.
+//! Equal versions: the first stays. Equal numbers: the last wins, as does whatever stands behind a
+//! NaN.
 
-use super::filter::{Candidate, Filter, TagFilter, candidates};
+use super::filter::{Candidate, Filter, TagFilter};
 use super::number::Number;
 use crate::api::{ImagePolicyChoice, ImagePolicySpec, Order};
 use crate::pattern;
@@ -48,17 +49,6 @@ pub(super) enum Rule {
 pub(super) enum End {
     Greatest,
     Smallest,
-}
-
-/// What a policy chose.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selection {
-    /// The tag.
-    pub tag: String,
-    /// The value which the filter made of the tag and which the policy compared.
-    pub value: String,
-    /// The number of candidates that the choice was made among.
-    pub n_candidates: usize,
 }
 
 /// A policy that is not one, or a list of tags out of which it chooses none.
@@ -159,19 +149,6 @@ impl Policy {
             extract: filter.extract.clone().unwrap_or_default(),
         });
         Self::new(&choice, filter.as_ref())
-    }
-
-    /// Chooses among tags. Their order breaks ties and says which of several errors is told; it
-    /// should be the same in every pass. Fails when there is nothing to choose.
-    pub fn choose<'a>(&self, tags: impl IntoIterator<Item = &'a str>) -> Result<Selection, Error> {
-        let candidates = candidates(self.filter.as_ref(), tags);
-        let n_candidates = candidates.len();
-        let chosen = self.rule.choose(&candidates)?;
-        Ok(Selection {
-            tag: chosen.tag.clone(),
-            value: chosen.value.clone(),
-            n_candidates,
-        })
     }
 }
 

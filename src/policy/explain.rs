@@ -12,7 +12,7 @@ use super::{Error, Policy, Selection};
 use crate::version::Version;
 
 /// What a policy makes of a list of tags.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// The choice, as [`Policy::choose`] makes it.
     pub selection: Result<Selection, Error>,

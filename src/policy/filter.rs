@@ -1,12 +1,13 @@
 //! Filters tags by a pattern and extracts the part of them that a policy compares.
 //!
-//! In: `spec.filterTags` and the tags. Out: candidates, each the value that the policy sees with
-//! the tag it came from. Two tags may give one value: the later tag stands for it, as in Flux.
+//! In: `spec.filterTags` and the tags. Out: the value that the policy sees of a tag, or all
+//! candidates, each a value with the tag it came from. Two tags may give one value: the later tag
+//! stands for it, as in Flux.
 
 use indexmap::IndexMap;
 
 use super::Error;
-use crate::pattern::Pattern;
+use crate::pattern::{Expander, Pattern};
 
 /// `spec.filterTags` as written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,6 +23,16 @@ pub struct Filter {
 pub(super) struct TagFilter {
     pattern: Pattern,
     extract: String,
+}
+
+/// Makes values of tags, in memory that is used again.
+pub(super) enum Values<'f> {
+    /// Every tag is its value.
+    Tags,
+    /// Tags that match are their values.
+    Matching(&'f Pattern),
+    /// Values are made of tags that match.
+    Expanded(Expander<'f>),
 }
 
 /// A tag and what the policy sees of it.
@@ -51,11 +62,27 @@ impl TagFilter {
 
     /// Returns the value of a tag, unless the pattern does not match it.
     pub fn value(&self, tag: &str) -> Option<String> {
-        let found = self.pattern.find(tag)?;
-        if self.extract.is_empty() {
-            return Some(tag.to_owned());
+        Values::new(Some(self)).of(tag).map(str::to_owned)
+    }
+}
+
+impl<'f> Values<'f> {
+    /// Returns what makes values by a filter; without one every tag is its value.
+    pub fn new(filter: Option<&'f TagFilter>) -> Self {
+        match filter {
+            None => Self::Tags,
+            Some(filter) if filter.extract.is_empty() => Self::Matching(&filter.pattern),
+            Some(filter) => Self::Expanded(filter.pattern.expander(&filter.extract)),
         }
-        Some(self.pattern.expand(&self.extract, &found))
+    }
+
+    /// Returns the value of a tag, unless the pattern does not match it.
+    pub fn of<'a>(&'a mut self, tag: &'a str) -> Option<&'a str> {
+        match self {
+            Self::Tags => Some(tag),
+            Self::Matching(pattern) => pattern.is_match(tag).then_some(tag),
+            Self::Expanded(expander) => expander.expand(tag),
+        }
     }
 }
 
@@ -64,14 +91,11 @@ pub(super) fn candidates<'a>(
     filter: Option<&TagFilter>,
     tags: impl IntoIterator<Item = &'a str>,
 ) -> Vec<Candidate> {
+    let mut values = Values::new(filter);
     let mut by_value: IndexMap<String, &str> = IndexMap::new();
     for tag in tags {
-        let value = match filter {
-            Some(filter) => filter.value(tag),
-            None => Some(tag.to_owned()),
-        };
-        if let Some(value) = value {
-            by_value.insert(value, tag);
+        if let Some(value) = values.of(tag) {
+            by_value.insert(value.to_owned(), tag);
         }
     }
     let candidate = |(value, tag): (String, &str)| Candidate {

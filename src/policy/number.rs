@@ -13,11 +13,18 @@ const HEX_BITS_KEPT: u32 = 60;
 /// Exponents beyond this are all out of range or zero.
 const EXPONENT_MAX: i64 = 1_000_000;
 
+/// Decimal digits that always fit into 64 bits.
+const WHOLE_DIGITS_MAX: usize = 19;
+
 /// A number, an infinity or no number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Number {
     Nan,
-    Infinite { negative: bool },
+    Infinite {
+        negative: bool,
+    },
+    /// What most tags hold: a few digits and nothing else.
+    Whole(u64),
     Finite(Decimal),
 }
 
@@ -44,6 +51,10 @@ struct Parts {
 impl Number {
     /// Reads a number; nothing if Go would refuse it, which includes numbers out of range.
     pub fn parse(text: &str) -> Option<Self> {
+        let is_whole = text.len() <= WHOLE_DIGITS_MAX && text.bytes().all(|b| b.is_ascii_digit());
+        if let (true, Ok(whole)) = (is_whole, text.parse()) {
+            return Some(Self::Whole(whole));
+        }
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let negative = text.starts_with('-');
         if unsigned.eq_ignore_ascii_case("inf") || unsigned.eq_ignore_ascii_case("infinity") {
@@ -68,9 +79,18 @@ impl PartialOrd for Number {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Nan, _) | (_, Self::Nan) => None,
+            (Self::Whole(a), Self::Whole(b)) => Some(a.cmp(b)),
             (Self::Finite(a), Self::Finite(b)) => Some(a.compare(b)),
+            (Self::Whole(a), Self::Finite(b)) => Some(Decimal::from_whole(*a).compare(b)),
+            (Self::Finite(a), Self::Whole(b)) => Some(a.compare(&Decimal::from_whole(*b))),
             (a, b) => Some(a.rank().cmp(&b.rank())),
         }
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.partial_cmp(other) == Some(Ordering::Equal)
     }
 }
 
@@ -79,7 +99,7 @@ impl Number {
         match self {
             Self::Infinite { negative: true } => -1,
             Self::Infinite { negative: false } => 1,
-            Self::Nan | Self::Finite(_) => 0,
+            Self::Nan | Self::Whole(_) | Self::Finite(_) => 0,
         }
     }
 }
@@ -206,6 +226,17 @@ impl Decimal {
         }
     }
 
+    fn from_whole(value: u64) -> Self {
+        let digits = value.to_string();
+        Self::from_parts(&Parts {
+            negative: false,
+            hex: false,
+            n_whole: digits.len(),
+            digits,
+            exponent: 0,
+        })
+    }
+
     fn from_float(value: f64) -> Self {
         let text = format!("{:.FLOAT_DECIMALS$}", value.abs());
         let whole = text.find('.').unwrap_or(text.len());
@@ -260,7 +291,7 @@ mod tests {
     #[test]
     fn one_number_written_in_several_ways_is_one_number() {
         for text in [
-            "1000", "1_000", "1e3", "01000.0", "+1E+3", "0x3e8p0", "0x1.f4p9",
+            "1000", "0001000", "1_000", "1e3", "01000.0", "+1E+3", "0x3e8p0", "0x1.f4p9",
         ] {
             assert_eq!(
                 number(text).partial_cmp(&number("1000")),
@@ -268,6 +299,23 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn short_numbers_and_long_ones_have_one_order() {
+        let ascending = [
+            "0",
+            "0.5",
+            "7",
+            "9999999999999999999",
+            "10000000000000000000",
+            "1e20",
+        ];
+        for pair in ascending.windows(2) {
+            assert!(number(pair[0]) < number(pair[1]), "{pair:?}");
+        }
+        assert!(number("-1") < number("0"));
+        assert_eq!(number("0"), number("-0"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-use super::{IDENTIFIERS, Version};
+use super::{IDENTIFIERS, Parts, Version};
 
 /// The longest text that is read as a constraint.
 const CONSTRAINT_BYTES_MAX: usize = 512;
@@ -144,12 +144,18 @@ impl Constraint {
 
     /// Returns whether the version satisfies one of the groups.
     pub fn admits(&self, version: &Version) -> bool {
+        self.admits_parts(&version.parts())
+    }
+
+    /// Returns whether a version that was only read satisfies one of the groups.
+    pub fn admits_parts(&self, version: &Parts<'_>) -> bool {
         self.groups.iter().any(|group| group.admits(version))
     }
 
     /// Returns whether the version is refused for nothing but being a pre-release.
     pub fn refuses_as_prerelease(&self, version: &Version) -> bool {
-        let in_range = |group: &Group| group.clauses.iter().all(|clause| clause.holds(version));
+        let parts = version.parts();
+        let in_range = |group: &Group| group.clauses.iter().all(|clause| clause.holds(&parts));
         !self.admits(version) && self.groups.iter().any(in_range)
     }
 }
@@ -171,7 +177,7 @@ impl Group {
         })
     }
 
-    fn admits(&self, version: &Version) -> bool {
+    fn admits(&self, version: &Parts<'_>) -> bool {
         (self.admits_prereleases || !version.is_prerelease())
             && self.clauses.iter().all(|clause| clause.holds(version))
     }
@@ -209,9 +215,9 @@ impl Clause {
     }
 
     /// Returns whether a version satisfies the clause, pre-releases compared as any other.
-    fn holds(&self, version: &Version) -> bool {
-        let order = version.cmp_precedence(&self.bound);
-        let (v, bound) = (version.as_semver(), self.bound.as_semver());
+    fn holds(&self, v: &Parts<'_>) -> bool {
+        let bound = self.bound.parts();
+        let order = v.cmp_precedence(&bound);
         let above_block = match self.width {
             Width::Nothing | Width::Patch => order.is_gt(),
             Width::Major => v.major > bound.major,
@@ -219,8 +225,8 @@ impl Clause {
         };
         match (self.operator, self.width) {
             (Operator::Equal, Width::Patch) => order.is_eq(),
-            (Operator::Equal | Operator::Tilde, _) => self.holds_as_tilde(version),
-            (Operator::NotEqual, _) => self.differs(version),
+            (Operator::Equal | Operator::Tilde, _) => self.holds_as_tilde(v),
+            (Operator::NotEqual, _) => self.differs(v),
             (Operator::Greater, _) => above_block,
             (Operator::Less, _) => order.is_lt(),
             (Operator::GreaterOrEqual, _) => order.is_ge(),
@@ -228,14 +234,14 @@ impl Clause {
             // Upstream takes `<=*` for `<=0.0`.
             (Operator::LessOrEqual, Width::Nothing) => (v.major, v.minor) == (0, 0),
             (Operator::LessOrEqual, _) => !above_block,
-            (Operator::Caret, _) => self.holds_as_caret(version),
+            (Operator::Caret, _) => self.holds_as_caret(v),
         }
     }
 
     /// The versions of the bound's minor version, or of its major one.
-    fn holds_as_tilde(&self, version: &Version) -> bool {
-        let (v, bound) = (version.as_semver(), self.bound.as_semver());
-        if version.cmp_precedence(&self.bound).is_lt() {
+    fn holds_as_tilde(&self, v: &Parts<'_>) -> bool {
+        let bound = self.bound.parts();
+        if v.cmp_precedence(&bound).is_lt() {
             return false;
         }
         // Upstream takes `~0.0.0` for `*`.
@@ -247,9 +253,9 @@ impl Clause {
     }
 
     /// The versions up to a change of the first number of the bound that is not zero.
-    fn holds_as_caret(&self, version: &Version) -> bool {
-        let (v, bound) = (version.as_semver(), self.bound.as_semver());
-        if version.cmp_precedence(&self.bound).is_lt() || v.major != bound.major {
+    fn holds_as_caret(&self, v: &Parts<'_>) -> bool {
+        let bound = self.bound.parts();
+        if v.cmp_precedence(&bound).is_lt() || v.major != bound.major {
             return false;
         }
         if bound.major > 0 || self.width == Width::Major {
@@ -263,10 +269,10 @@ impl Clause {
     }
 
     /// The versions outside of the bound's block.
-    fn differs(&self, version: &Version) -> bool {
-        let (v, bound) = (version.as_semver(), self.bound.as_semver());
+    fn differs(&self, v: &Parts<'_>) -> bool {
+        let bound = self.bound.parts();
         match self.width {
-            Width::Patch | Width::Nothing => version.cmp_precedence(&self.bound).is_ne(),
+            Width::Patch | Width::Nothing => v.cmp_precedence(&bound).is_ne(),
             Width::Major => v.major != bound.major,
             Width::Minor => (v.major, v.minor) != (bound.major, bound.minor) || v.pre != bound.pre,
         }

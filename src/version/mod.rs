@@ -6,14 +6,13 @@
 //! in it. It never knows where a version came from.
 
 mod constraint;
+mod parts;
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 pub use constraint::{Constraint, ConstraintError};
+pub use parts::Parts;
 
 /// The longest text that is read as a version.
 const VERSION_BYTES_MAX: usize = 256;
@@ -52,35 +51,16 @@ pub enum Error {
     LeadingZero,
 }
 
-static SHAPE: LazyLock<Regex> = LazyLock::new(|| {
-    let shape = format!(
-        r"\Av?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-({IDENTIFIERS}))?(?:\+({IDENTIFIERS}))?\z"
-    );
-    Regex::new(&shape).expect("because the pattern is a constant that compiles")
-});
-
 impl Version {
-    /// Reads a version: `v` in front, missing minor and patch numbers and zeros in front of the
-    /// numbers are tolerated. Fails with the upstream message.
+    /// Reads a version as [`Parts::read`] does and keeps it. Fails with the upstream message.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        if text.len() > VERSION_BYTES_MAX {
-            return Err(Error::TooLong);
-        }
-        let parts = SHAPE.captures(text).ok_or(Error::Shape)?;
-        let number = |group| match parts.get(group) {
-            None => Ok(0),
-            Some(digits) => digits.as_str().parse().map_err(|_| Error::TooGreat {
-                number: digits.as_str().to_owned(),
-            }),
-        };
-        let part = |group| parts.get(group).map_or("", |part| part.as_str());
+        let parts = Parts::read(text)?;
         let parsed = semver::Version {
-            major: number(1)?,
-            minor: number(2)?,
-            patch: number(3)?,
-            // The shape is right, so only a zero in front can be wrong.
-            pre: semver::Prerelease::new(part(4)).map_err(|_| Error::LeadingZero)?,
-            build: semver::BuildMetadata::new(part(5)).map_err(|_| Error::Shape)?,
+            major: parts.major,
+            minor: parts.minor,
+            patch: parts.patch,
+            pre: semver::Prerelease::new(parts.pre).map_err(|_| Error::LeadingZero)?,
+            build: semver::BuildMetadata::new(parts.build).map_err(|_| Error::Shape)?,
         };
         Ok(Self {
             text: text.to_owned(),
@@ -91,9 +71,7 @@ impl Version {
     /// Reads an image tag as a version: it must have two dots at least, so that `2024` or `v1.2`
     /// are no versions. Fails as [`Version::parse`] does.
     pub fn parse_tag(tag: &str) -> Result<Self, Error> {
-        if tag.matches('.').take(TAG_DOTS_MIN).count() < TAG_DOTS_MIN {
-            return Err(Error::Shape);
-        }
+        Parts::read_tag(tag)?;
         Self::parse(tag)
     }
 
@@ -112,35 +90,20 @@ impl Version {
         !self.parsed.pre.is_empty()
     }
 
+    /// Returns the parts of the version.
+    pub fn parts(&self) -> Parts<'_> {
+        Parts {
+            major: self.parsed.major,
+            minor: self.parsed.minor,
+            patch: self.parsed.patch,
+            pre: self.parsed.pre.as_str(),
+            build: self.parsed.build.as_str(),
+        }
+    }
+
     /// Compares by precedence: two spellings of one version are equal, as are two builds of it.
     pub fn cmp_precedence(&self, other: &Self) -> Ordering {
-        let numbers = |v: &semver::Version| (v.major, v.minor, v.patch);
-        let (a, b) = (&self.parsed, &other.parsed);
-        numbers(a)
-            .cmp(&numbers(b))
-            .then_with(|| a.pre.is_empty().cmp(&b.pre.is_empty()))
-            .then_with(|| {
-                let a = a.pre.split('.').map(Identifier::read);
-                a.cmp(b.pre.split('.').map(Identifier::read))
-            })
-    }
-}
-
-/// An identifier of a pre-release. Upstream takes a number that does not fit into 64 bits for a
-/// word, where `semver` compares it as a number.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Identifier<'a> {
-    Number(u64),
-    Word(&'a str),
-}
-
-impl<'a> Identifier<'a> {
-    fn read(text: &'a str) -> Self {
-        let decimal = text.bytes().all(|b| b.is_ascii_digit());
-        match text.parse() {
-            Ok(number) if decimal => Self::Number(number),
-            _ => Self::Word(text),
-        }
+        self.parts().cmp_precedence(&other.parts())
     }
 }
 
