@@ -25,6 +25,9 @@ pub const EVENT_KUSTOMIZATION_REVISION: &str = "kustomize.toolkit.fluxcd.io/revi
 pub const ORIGIN_REVISION: &str = "org.opencontainers.image.revision";
 /// Prefix of our own annotations.
 pub const TOWPATH_PREFIX: &str = "towpath.dev/";
+/// Ours, of an ImagePolicy: `allow` takes a tag that is older than the last one at once; `confirm`, the
+/// default, after a second scan.
+pub const DOWNGRADE: &str = "towpath.dev/downgrade";
 
 /// Field manager and event source of ImageRepository and ImagePolicy.
 pub const IMAGE_REFLECTOR: &str = "image-reflector-controller";

@@ -1,14 +1,18 @@
 //! ImagePolicy: chooses the latest tag of a stored scan, and looks its digest up where it is asked.
 //!
 //! Decide: is the policy one, is its ImageRepository there. Act: access, tags, choice, digest.
-//! Report: the new reference, what it was before, Flux's message. A failure keeps the reference.
+//! Report: the new reference, what it was before, Flux's message. A failure keeps the reference, and
+//! so does a choice that would be older than it until a second scan confirms it (`downgrade`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use kube::{Client, ResourceExt};
 
+use super::choices::{Choices, Question, Trouble};
+use super::downgrade::{self, Downgrade, Scans, Verdict};
 use super::image_access::{self, access};
 use super::objects::World;
 use super::{Failure, failed, image_repository, ready_note, secrets, wakes};
@@ -35,6 +39,7 @@ pub(super) struct ImagePolicies {
     pub registry: Arc<registry::Client>,
     pub tags: Arc<tags::Store>,
     pub world: Arc<World>,
+    pub choices: Arc<Choices>,
 }
 
 /// What to choose among, and how.
@@ -43,6 +48,7 @@ pub(super) struct Plan {
     policy: Policy,
     repository: Arc<ImageRepository>,
     image: Repository,
+    downgrade: Downgrade,
     /// When the digest is looked up again.
     interval: Option<Duration>,
 }
@@ -50,22 +56,20 @@ pub(super) struct Plan {
 /// What came of a plan.
 pub(super) struct Done {
     interval: Option<Duration>,
-    chosen: Result<ImageRef, Trouble>,
+    chosen: Result<Chosen, Trouble>,
 }
 
-/// Why there is no choice.
+/// What was chosen.
 #[derive(Debug)]
-enum Trouble {
-    /// No scan is stored yet.
-    NoTags,
-    /// Something went wrong.
-    Failed(Failure),
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
+enum Chosen {
+    /// The latest tag.
+    Latest {
+        reference: ImageRef,
+        /// The newer tag that was recorded and is gone.
+        instead_of: Option<String>,
+    },
+    /// A tag that is older than the recorded one, which stays.
+    Held { tag: String, newer: String },
 }
 
 impl Controller for ImagePolicies {
@@ -90,7 +94,10 @@ impl Controller for ImagePolicies {
         report(object, done)
     }
 
-    async fn finalize(&self, _: &Arc<ImagePolicy>) -> Result<(), String> {
+    async fn finalize(&self, object: &Arc<ImagePolicy>) -> Result<(), String> {
+        let key = Key::of(object.as_ref());
+        self.choices.forget(&key);
+        self.choices.set_waiting(&key, None);
         Ok(())
     }
 
@@ -103,33 +110,71 @@ impl Controller for ImagePolicies {
 }
 
 impl ImagePolicies {
-    async fn choose(&self, object: &ImagePolicy, plan: Plan) -> Result<ImageRef, Trouble> {
+    async fn choose(&self, object: &ImagePolicy, plan: Plan) -> Result<Chosen, Trouble> {
         self.check_access(object, &plan.repository).await?;
-        let (store, policy) = (self.tags.clone(), plan.policy);
-        let owner = image_repository::owner(&plan.repository);
-        let name = plan.image.to_string();
+        let Plan {
+            policy,
+            repository,
+            image,
+            downgrade,
+            ..
+        } = plan;
+        let owner = image_repository::owner(&repository);
+        let question = Question::new(owner.clone(), image.to_string(), &object.spec);
+        let name = repository.spec.image.clone();
+        let latest = object.status.as_ref().and_then(|s| s.latest_ref.as_ref());
+        let guard = Guard {
+            recorded: latest.cloned().filter(|_| downgrade == Downgrade::Confirm),
+            name: name.clone(),
+            last_scan: last_scan(&repository),
+            // A repository whose interval does not read is never scanned again.
+            interval: super::duration("spec.interval", &repository.spec.interval)
+                .unwrap_or(Duration::MAX),
+        };
+        let (choices, store, key) = (self.choices.clone(), self.tags.clone(), Key::of(object));
         // A million tags take a while, and a store reads from disk.
         let chosen = tokio::task::spawn_blocking(move || {
-            let scan = store.scan(&owner, &name);
-            let scan = scan.map_err(|error| failed(reasons::FAILURE, error.to_string()))?;
-            let Some((scan, _)) = scan.filter(|(scan, _)| scan.epoch().n_tags > 0) else {
-                return Err(Trouble::NoTags);
-            };
-            let chosen = policy.choose(scan.tags().iter());
-            let failure = chosen.map_err(|error| failed(reasons::FAILURE, error.to_string()));
-            Ok(failure?.tag)
+            let tag = choices.choose(&key, &question, &policy, &store)?.tag;
+            let verdict = guard.judge(&tag, &policy, &question, &store)?;
+            Ok::<_, Trouble>((tag, verdict))
         });
         let chosen = chosen.await;
-        let tag = chosen.map_err(|error| failed(reasons::FAILURE, error.to_string()))??;
-        let name = plan.repository.spec.image.clone();
-        let latest = object.status.as_ref().and_then(|s| s.latest_ref.as_ref());
+        let chosen = chosen.map_err(|error| failed(reasons::FAILURE, error.to_string()))?;
+        let is_held = matches!(chosen, Ok((_, Verdict::Held { .. })));
+        let scanned = Key::of(repository.as_ref());
+        let waits_for = is_held.then_some(&scanned);
+        self.choices.set_waiting(&Key::of(object), waits_for);
+        let (tag, instead_of) = match chosen? {
+            (tag, Verdict::Held { newer }) => return Ok(Chosen::Held { tag, newer }),
+            (tag, Verdict::Confirmed { newer }) => (tag, Some(newer)),
+            (tag, Verdict::Taken) => (tag, None),
+        };
         let reflection = object.spec.digest_reflection_policy;
         let digest = match digest::decide(reflection, latest, &name, &tag) {
             digest::Action::Clear => None,
             digest::Action::Keep(digest) => Some(digest.to_owned()),
-            digest::Action::Fetch => Some(self.digest(&plan.repository, &plan.image, &tag).await?),
+            digest::Action::Fetch => {
+                let digest = self.digest(&repository, &image, &tag).await?;
+                self.record(owner, tag.clone(), digest.clone()).await?;
+                Some(digest)
+            }
         };
-        Ok(ImageRef { name, tag, digest })
+        let reference = ImageRef { name, tag, digest };
+        Ok(Chosen::Latest {
+            reference,
+            instead_of,
+        })
+    }
+
+    /// Stores the digest of a tag, so that its history has when it moved.
+    async fn record(&self, owner: tags::Owner, tag: String, digest: String) -> Result<(), Trouble> {
+        let store = self.tags.clone();
+        let recorded = tokio::task::spawn_blocking(move || {
+            store.keep_digest(&owner, &tag, &digest, Utc::now())
+        });
+        let recorded = recorded.await;
+        recorded.map_err(|error| failed(reasons::FAILURE, error.to_string()))??;
+        Ok(())
     }
 
     async fn check_access(
@@ -181,6 +226,43 @@ impl ImagePolicies {
     }
 }
 
+/// What a choice is held against.
+struct Guard {
+    recorded: Option<ImageRef>,
+    name: String,
+    last_scan: Option<DateTime<Utc>>,
+    interval: Duration,
+}
+
+impl Guard {
+    /// Returns what becomes of a choice. Reads the history only where the choice is older.
+    fn judge(
+        &self,
+        tag: &str,
+        policy: &Policy,
+        question: &Question,
+        store: &tags::Store,
+    ) -> Result<Verdict, tags::Error> {
+        let recorded = downgrade::recorded(self.recorded.as_ref(), &self.name, tag);
+        let Some(newer) = recorded.filter(|newer| policy.is_before(tag, newer)) else {
+            return Ok(Verdict::Taken);
+        };
+        let absent_since = store.absent_since(&question.owner, &question.repository, newer)?;
+        let scans = Scans {
+            absent_since,
+            last: self.last_scan,
+            interval: self.interval,
+        };
+        Ok(downgrade::judge(newer, scans))
+    }
+}
+
+/// Returns when the last complete scan was.
+fn last_scan(repository: &ImageRepository) -> Option<DateTime<Utc>> {
+    let last = repository.status.as_ref()?.last_scan_result.as_ref()?;
+    DateTime::from_timestamp(last.scan_time.as_ref()?.0.as_second(), 0)
+}
+
 /// Returns the name of the ImageRepository that a policy chooses from.
 fn repository_key(object: &ImagePolicy) -> Key {
     let reference = &object.spec.image_repository_ref;
@@ -220,6 +302,10 @@ fn decide(
         }
         (_, _) => None,
     };
+    let downgrade = match Downgrade::of(object) {
+        Ok(downgrade) => downgrade,
+        Err(message) => return stalled(reasons::INVALID_OBJECT, message),
+    };
     let Some(repository) = repository else {
         let message = format!(
             "failed to get the referred ImageRepository: referenced ImageRepository does not exist: \
@@ -238,34 +324,94 @@ fn decide(
             policy,
             repository,
             image,
+            downgrade,
             interval,
         }),
     }
 }
 
 fn report(object: &ImagePolicy, done: Done) -> Report<ImagePolicyStatus> {
+    let status = object.status.clone().unwrap_or_default();
+    let next = done.interval.map_or(Interval::Woken, Interval::Exactly);
+    match done.chosen {
+        Ok(Chosen::Latest {
+            reference,
+            instead_of,
+        }) => taken(object, reference, instead_of.as_deref(), next),
+        Ok(Chosen::Held { tag, newer }) => held(object, &tag, &newer, next),
+        Err(Trouble::NoTags) => waiting(object, NO_TAGS.to_owned()),
+        Err(Trouble::Failed(failure)) => Report::new(status, failure.into()),
+    }
+}
+
+/// Reports the latest tag.
+fn taken(
+    object: &ImagePolicy,
+    chosen: ImageRef,
+    instead_of: Option<&str>,
+    next: Interval,
+) -> Report<ImagePolicyStatus> {
     let mut status = object.status.clone().unwrap_or_default();
-    let chosen = match done.chosen {
-        Ok(chosen) => chosen,
-        Err(Trouble::NoTags) => return waiting(object, NO_TAGS.to_owned()),
-        Err(Trouble::Failed(failure)) => return Report::new(status, failure.into()),
-    };
+    let moved = status
+        .latest_ref
+        .as_ref()
+        .and_then(|latest| moved_note(latest, &chosen));
     if let Some(latest) = status.latest_ref.take()
         && latest != chosen
     {
         status.observed_previous_ref = Some(latest);
     }
     let message = ready_message(&chosen, status.observed_previous_ref.as_ref());
+    let confirmed = instead_of.map(|newer| {
+        let ImageRef { name, tag, .. } = &chosen;
+        let message = format!(
+            "a second complete scan of {name} has confirmed that {newer} is gone; {tag}, which is \
+             older, is the latest now"
+        );
+        Note::warning(reasons::DOWNGRADE_CONFIRMED, message)
+    });
     status.latest_ref = Some(chosen);
     let note = ready_note(object, reasons::SUCCEEDED, &message);
     let outcome = Outcome::Ready {
         reason: reasons::SUCCEEDED,
         message,
-        next: done.interval.map_or(Interval::Woken, Interval::Exactly),
+        next,
+    };
+    let mut report = Report::new(status, outcome);
+    report.notes.extend(confirmed);
+    report.notes.extend(moved);
+    report.notes.extend(note);
+    report
+}
+
+/// Reports that the recorded tag stays although a scan has missed it.
+fn held(object: &ImagePolicy, tag: &str, newer: &str, next: Interval) -> Report<ImagePolicyStatus> {
+    let status = object.status.clone().unwrap_or_default();
+    let name = status.latest_ref.as_ref().map_or("", |latest| &latest.name);
+    let message = format!(
+        "Latest image tag for {name} stays {newer}: {tag} is older, and only one complete scan has \
+         missed {newer}"
+    );
+    let is_new = ready_note(object, reasons::DOWNGRADE_HELD, &message).is_some();
+    let note = is_new.then(|| Note::warning(reasons::DOWNGRADE_HELD, &message));
+    let outcome = Outcome::Ready {
+        reason: reasons::DOWNGRADE_HELD,
+        message,
+        next,
     };
     let mut report = Report::new(status, outcome);
     report.notes.extend(note);
     report
+}
+
+/// Returns the event that the same tag has another digest than it had.
+fn moved_note(latest: &ImageRef, chosen: &ImageRef) -> Option<Note> {
+    let ImageRef { name, tag, digest } = chosen;
+    let (from, to) = (latest.digest.as_ref()?, digest.as_ref()?);
+    (latest.name == *name && latest.tag == *tag && from != to).then(|| {
+        let message = format!("tag {tag} of {name} moved from {from} to {to}");
+        Note::normal(reasons::TAG_MOVED, message)
+    })
 }
 
 fn ready_message(latest: &ImageRef, previous: Option<&ImageRef>) -> String {
@@ -358,17 +504,24 @@ mod tests {
         );
     }
 
+    fn done(reference: ImageRef, instead_of: Option<&str>) -> Done {
+        let instead_of = instead_of.map(str::to_owned);
+        Done {
+            interval: None,
+            chosen: Ok(Chosen::Latest {
+                reference,
+                instead_of,
+            }),
+        }
+    }
+
     fn reported(object: &ImagePolicy, tag: &str, digest: Option<&str>) -> (Value, String) {
         let chosen = ImageRef {
             name: "alpine".to_owned(),
             tag: tag.to_owned(),
             digest: digest.map(str::to_owned),
         };
-        let done = Done {
-            interval: None,
-            chosen: Ok(chosen),
-        };
-        let report = report(object, done);
+        let report = report(object, done(chosen, None));
         let Outcome::Ready { message, .. } = report.outcome else {
             panic!("not ready");
         };
@@ -403,6 +556,90 @@ mod tests {
             reported(&again, "1.1.0", Some("sha256:aa")),
             (status, message)
         );
+    }
+
+    /// Returns the events of a report, one a line.
+    fn told(report: &Report<ImagePolicyStatus>) -> Vec<String> {
+        let notes = report.notes.iter();
+        let told = notes.map(|note| format!("{} {}", note.severity.as_str(), note.reason));
+        told.collect()
+    }
+
+    #[test]
+    fn rg8_an_older_choice_is_held_told_once_and_taken_when_it_is_confirmed() {
+        let latest = json!({"latestRef": {"name": "alpine", "tag": "1.1.0"}});
+        let object = policy(json!({}), latest.clone());
+        let held = |object: &ImagePolicy| {
+            let (tag, newer) = ("1.0.0".to_owned(), "1.1.0".to_owned());
+            let chosen = Ok(Chosen::Held { tag, newer });
+            let done = Done {
+                interval: None,
+                chosen,
+            };
+            report(object, done)
+        };
+        let first = held(&object);
+        assert_eq!(Some(first.status.clone()), object.status);
+        let Outcome::Ready {
+            reason, message, ..
+        } = &first.outcome
+        else {
+            panic!("{:?}", first.outcome);
+        };
+        assert_eq!(*reason, reasons::DOWNGRADE_HELD);
+        assert_eq!(
+            message,
+            "Latest image tag for alpine stays 1.1.0: 1.0.0 is older, and only one complete scan \
+             has missed 1.1.0"
+        );
+        assert_eq!(told(&first), ["Warning DowngradeHeld"]);
+        let mut status = latest;
+        status["conditions"] = json!([{"type": "Ready", "status": "True", "reason": reason,
+            "message": message, "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+        let object = policy(json!({}), status);
+        assert_eq!(told(&held(&object)), Vec::<String>::new());
+        let older = ImageRef {
+            name: "alpine".to_owned(),
+            tag: "1.0.0".to_owned(),
+            digest: None,
+        };
+        let taken = report(&object, done(older, Some("1.1.0")));
+        assert_eq!(
+            told(&taken),
+            ["Warning DowngradeConfirmed", "Normal Succeeded"]
+        );
+        assert_eq!(
+            taken.notes[0].message,
+            "a second complete scan of alpine has confirmed that 1.1.0 is gone; 1.0.0, which is \
+             older, is the latest now"
+        );
+        assert_eq!(
+            taken.status.latest_ref.map(|latest| latest.tag),
+            Some("1.0.0".to_owned())
+        );
+    }
+
+    #[test]
+    fn rg9_a_tag_with_another_digest_is_told() {
+        let reference = |tag: &str, digest: &str| ImageRef {
+            name: "alpine".to_owned(),
+            tag: tag.to_owned(),
+            digest: Some(digest.to_owned()),
+        };
+        let latest = json!({"latestRef": {"name": "alpine", "tag": "1", "digest": "sha256:aa"}});
+        let object = policy(json!({}), latest);
+        let moved = |tag, digest| {
+            let report = report(&object, done(reference(tag, digest), None));
+            let notes = report.notes.into_iter();
+            let mut moved = notes.filter(|note| note.reason == reasons::TAG_MOVED);
+            moved.next().map(|note| note.message)
+        };
+        assert_eq!(
+            moved("1", "sha256:bb").as_deref(),
+            Some("tag 1 of alpine moved from sha256:aa to sha256:bb")
+        );
+        assert_eq!(moved("1", "sha256:aa"), None);
+        assert_eq!(moved("2", "sha256:bb"), None);
     }
 
     #[test]

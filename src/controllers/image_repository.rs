@@ -9,6 +9,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Client, ResourceExt};
 
+use super::choices::Choices;
 use super::image_access::{self, access};
 use super::known_listings::{KnownListings, Subject};
 use super::objects::World;
@@ -37,6 +38,7 @@ pub(super) struct ImageRepositories {
     pub tags: Arc<tags::Store>,
     pub world: Arc<World>,
     pub known: KnownListings,
+    pub choices: Arc<Choices>,
 }
 
 /// What to do about an ImageRepository.
@@ -161,10 +163,14 @@ impl Controller for ImageRepositories {
     }
 
     fn changed(&self, change: &Change<ImageRepository>) {
+        let policies = &self.world.image_policies;
         if wakes::scan_changed(change) {
-            let policies = &self.world.image_policies;
             let named = |policy: &_| wakes::policy_names(policy, &change.key);
             policies.wake_all(policies.store.filter(named));
+        } else if wakes::scan_ended(change) {
+            for policy in self.choices.waiting_for(&change.key) {
+                policies.wake.wake(&policy);
+            }
         }
     }
 }

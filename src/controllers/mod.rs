@@ -5,6 +5,8 @@
 //! `wakes`). Controllers never write conditions, finalizers, events or requeues; `reconcile` does.
 
 mod artifacts;
+mod choices;
+mod downgrade;
 mod edit;
 mod git_access;
 mod git_repository;

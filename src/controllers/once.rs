@@ -99,6 +99,7 @@ pub async fn choose(context: Context) -> Result<Chosen, OnceError> {
         tags: tags.clone(),
         world: Arc::default(),
         known: KnownListings::default(),
+        choices: Arc::default(),
     };
     world.image_repositories = passes(&clock, &scans, &world.image_repositories).await?;
     let world = Arc::new(world);
@@ -107,6 +108,7 @@ pub async fn choose(context: Context) -> Result<Chosen, OnceError> {
         registry,
         tags,
         world: world.clone(),
+        choices: Arc::default(),
     };
     let chosen = passes(&clock, &choices, &world.image_policies).await?;
     drop(choices);

@@ -8,6 +8,7 @@ use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::artifacts::Artifacts;
+use super::choices::Choices;
 use super::git_repository::GitRepositories;
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
@@ -49,6 +50,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
         context.clock.clone(),
         context.jitter,
     );
+    let choices = Arc::new(Choices::default());
     let kind = &world.image_repositories;
     let controller = ImageRepositories {
         client: context.client.clone(),
@@ -56,6 +58,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
         tags: context.tags.clone(),
         world: world.clone(),
         known: KnownListings::default(),
+        choices: choices.clone(),
     };
     driver.add(controller, kind.store.clone(), kind.wake.clone());
     let kind = &world.image_policies;
@@ -64,6 +67,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
         registry,
         tags: context.tags,
         world: world.clone(),
+        choices,
     };
     driver.add(controller, kind.store.clone(), kind.wake.clone());
     let kind = &world.git_repositories;

@@ -3,6 +3,7 @@
 //! | a change of | wakes |
 //! |---|---|
 //! | an ImageRepository's scan, access or image | the ImagePolicies that name it |
+//! | the end of a scan that changed nothing | those of them that wait for a second scan |
 //! | an ImagePolicy's choice or labels | the ImageUpdateAutomations of its namespace |
 //! | a GitRepository's spec | the ImageUpdateAutomations that name it |
 //! | a GitRepository's artifact | the Kustomizations that name it |
@@ -28,6 +29,14 @@ pub(super) fn scan_changed(change: &Change<ImageRepository>) -> bool {
             object.spec.image.clone(),
             object.spec.access_from.clone(),
         )
+    })
+}
+
+/// Returns whether a scan has ended, whatever it found.
+pub(super) fn scan_ended(change: &Change<ImageRepository>) -> bool {
+    differs(change, |object| {
+        let scan = object.status.as_ref()?.last_scan_result.as_ref()?;
+        scan.scan_time.clone()
     })
 }
 
@@ -150,6 +159,15 @@ mod tests {
         assert!(!scan_changed(&change(&spec, scan("1", a), scan("1", b))));
         assert!(scan_changed(&change(&spec, scan("1", a), scan("2", b))));
         assert!(scan_changed(&change(&spec, json!({}), scan("2", b))));
+    }
+
+    #[test]
+    fn the_end_of_a_scan_is_seen_without_news() {
+        let spec = json!({"image": "ghcr.io/a/b", "interval": "1m"});
+        let scan = |time: &str| json!({"lastScanResult": {"tagCount": 2, "revision": "1", "scanTime": time}});
+        let (a, b) = ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z");
+        assert!(scan_ended(&change(&spec, scan(a), scan(b))));
+        assert!(!scan_ended(&change(&spec, scan(a), scan(a))));
     }
 
     #[test]

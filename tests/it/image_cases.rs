@@ -385,5 +385,5 @@ fn shipped_policies_pass_their_tables() {
             );
         }
     }
-    assert_eq!(n_policies, 5);
+    assert_eq!(n_policies, 9);
 }

@@ -2,6 +2,7 @@
 //! trouble is not another's. `controllers` has the tests of each kind.
 
 mod controllers;
+mod downgrade;
 pub mod stage;
 
 use std::pin::pin;

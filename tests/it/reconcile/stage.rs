@@ -2,6 +2,7 @@
 //! whose tags a test sets. Ends when dropped.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use apiserver::{Identity, Options, Server};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Event, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::jiff::SignedDuration;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::wait::{await_condition, conditions};
@@ -17,7 +19,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use towpath::api::annotations::REQUESTED_AT;
-use towpath::reconcile::{Clock, Jitter, Kind};
+use towpath::reconcile::{Clock, Jitter, Kind, Timestamp};
 use towpath::{controllers, git, registry, source, tags};
 
 use crate::world::registry::{Scripted, answer};
@@ -69,6 +71,8 @@ pub struct Stage {
     _server: Server,
     folder: tempfile::TempDir,
     running: Option<Running>,
+    /// How far the controllers' clock is ahead, in seconds.
+    ahead: Arc<AtomicI64>,
 }
 
 struct Running {
@@ -85,9 +89,15 @@ impl Stage {
             _server: server,
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             running: None,
+            ahead: Arc::default(),
         };
         stage.run();
         stage
+    }
+
+    /// Sets the clock that statuses show ahead.
+    pub fn set_ahead(&self, seconds: i64) {
+        self.ahead.store(seconds, Ordering::SeqCst);
     }
 
     /// Ends the controllers and starts them again on the same data.
@@ -109,9 +119,16 @@ impl Stage {
     fn run(&mut self) {
         let folder = self.folder.path();
         let storage = source::Storage::open(&folder.join("source"), "artifacts.test");
+        let ahead = self.ahead.clone();
+        let now = move || {
+            let ahead = SignedDuration::from_secs(ahead.load(Ordering::SeqCst));
+            Timestamp::now()
+                .saturating_add(ahead)
+                .expect("because an hour or two is no overflow")
+        };
         let context = controllers::Context {
             client: self.client.clone(),
-            clock: Clock::system(),
+            clock: Clock::new(now),
             jitter: Jitter::new(1),
             registry: registry::Client::new(),
             tags: Arc::new(tags::Store::open(&folder.join("tags")).expect("the store opens")),
@@ -243,6 +260,12 @@ impl Registry {
             .lock()
             .expect("because no test panics in it")
             .push(tag.to_owned());
+    }
+
+    /// Has these tags and no others.
+    pub fn set(&self, tags: &[&str]) {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        *self.tags.lock().expect("because no test panics in it") = tags;
     }
 
     /// Removes all tags.
