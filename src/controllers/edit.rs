@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use kube::ResourceExt;
 
 use super::marked_files::MarkedFiles;
+use super::policy_state::{TRAILER, policy_state};
 use crate::api::{ImageRef, ImageUpdateAutomation};
+use crate::failpoint;
 use crate::git::{self, Basis, Change, Person, Recomputed, SigningKey};
 use crate::reconcile::Timestamp;
 use crate::safe::SafePath;
@@ -30,6 +32,7 @@ pub(super) struct Edit {
     name: String,
     time_s: i64,
     signing_key: Option<Arc<SigningKey>>,
+    state: String,
     last: Last,
 }
 
@@ -107,6 +110,7 @@ impl Edit {
             namespace,
             time_s: now.as_second(),
             signing_key: None,
+            state: policy_state(object, policies),
             last: Last::default(),
         })
     }
@@ -117,6 +121,11 @@ impl Edit {
             signing_key,
             ..self
         }
+    }
+
+    /// Returns the value of the trailer that its commits carry.
+    pub fn state(&self) -> &str {
+        &self.state
     }
 
     /// Returns where the last making leaves what it has to say.
@@ -157,9 +166,11 @@ impl Edit {
         let report = update::run(&files, &self.path, &self.setters)?;
         self.tell(&report);
         let edits = report.writes();
-        let edits: BTreeMap<_, _> = edits
-            .map(|(path, bytes)| (path.as_str().to_owned(), bytes.to_vec()))
-            .collect();
+        let edits = edits.map(|(path, bytes)| {
+            failpoint::hit("edit.after_blob");
+            (path.as_str().to_owned(), bytes.to_vec())
+        });
+        let edits: BTreeMap<_, _> = edits.collect();
         if edits.is_empty() {
             return Ok(None);
         }
@@ -174,7 +185,7 @@ impl Edit {
             author: self.author.clone(),
             time_s: self.time_s,
             message: template::message(&self.template, &data)?,
-            trailers: Vec::new(),
+            trailers: vec![(TRAILER.to_owned(), self.state.clone())],
             signing_key: self.signing_key.clone(),
         }))
     }

@@ -33,6 +33,16 @@ pub(super) struct ImageUpdateAutomations {
     pub git: Git,
     pub artifacts: Arc<Artifacts>,
     pub world: Arc<World>,
+    pub records: Records,
+}
+
+/// Where it is kept what was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Records {
+    /// In the status of the object: a commit that it does not tell of was not recorded.
+    Status,
+    /// Nowhere: whether a commit is new cannot be told.
+    Nowhere,
 }
 
 impl Controller for ImageUpdateAutomations {

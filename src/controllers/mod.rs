@@ -20,6 +20,7 @@ mod marked_files;
 mod objects;
 mod once;
 mod outcome;
+mod policy_state;
 mod run;
 mod secrets;
 mod selector;

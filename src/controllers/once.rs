@@ -16,7 +16,7 @@ use super::artifacts::Artifacts;
 use super::edit::{Edit, FileUpdate};
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
-use super::image_update_automation::{ImageUpdateAutomations, Preview};
+use super::image_update_automation::{ImageUpdateAutomations, Preview, Records};
 use super::known_listings::KnownListings;
 use super::objects::{Objects, World};
 use super::run::Context;
@@ -208,6 +208,7 @@ impl Chosen {
             git: self.git.clone(),
             artifacts: Arc::new(artifacts),
             world: self.world.clone(),
+            records: Records::Nowhere,
         }
     }
 }

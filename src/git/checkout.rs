@@ -184,6 +184,11 @@ impl Checkout {
         line.chars().take(50).collect()
     }
 
+    /// Returns the message without its last line, if that is a trailer of this key.
+    pub fn message_without(&self, key: &str) -> &str {
+        super::commit::without_trailer(&self.message, key)
+    }
+
     /// Returns whether the message has the line `key: value`.
     pub fn has_trailer(&self, key: &str, value: &str) -> bool {
         super::commit::has_trailer(&self.message, key, value)

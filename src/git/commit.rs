@@ -78,7 +78,8 @@ fn plain(text: &str) -> String {
     kept.trim().to_owned()
 }
 
-/// Returns the message with its trailers as the last paragraph.
+/// Returns the message with its trailers in the last paragraph: in the one that is there when that
+/// holds trailers already, since readers of trailers look at the last one alone.
 fn message(text: &str, trailers: &[(String, String)]) -> String {
     // A NUL would end the message for most readers of Git objects.
     let mut text = text.replace('\0', "");
@@ -86,11 +87,39 @@ fn message(text: &str, trailers: &[(String, String)]) -> String {
         return text;
     }
     text.truncate(text.trim_end().len());
-    text.push_str("\n\n");
+    text.push_str(match ends_with_trailers(&text) {
+        true => "\n",
+        false => "\n\n",
+    });
     for (key, value) in trailers {
         text.push_str(&format!("{key}: {value}\n"));
     }
     text
+}
+
+/// Returns whether the last paragraph of a message, which is not its first, holds trailers alone.
+fn ends_with_trailers(text: &str) -> bool {
+    let Some((_, last)) = text.rsplit_once("\n\n") else {
+        return false;
+    };
+    let is_key = |key: &str| {
+        let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        !key.is_empty() && key.chars().all(is_letter)
+    };
+    last.lines().all(|line| {
+        let key = line.split_once(": ").is_some_and(|(key, _)| is_key(key));
+        key || line.starts_with([' ', '\t'])
+    })
+}
+
+/// Returns a message without its last line, if that is a trailer of this key.
+pub(super) fn without_trailer<'m>(message: &'m str, key: &str) -> &'m str {
+    let text = message.trim_end();
+    let start = text.rfind('\n').map_or(0, |at| at + 1);
+    match text[start..].split_once(": ") {
+        Some((found, _)) if found == key => text[..start].trim_end(),
+        _ => message,
+    }
 }
 
 /// Returns whether a message has the line `key: value`.
@@ -116,6 +145,27 @@ mod tests {
         assert_eq!(text, "one\n\nTowpath-Update: abc\n");
         assert!(has_trailer(&text, "Towpath-Update", "abc"));
         assert!(!has_trailer(&text, "Towpath-Update", "ab"));
+    }
+
+    #[test]
+    fn trailers_join_those_that_are_there() {
+        let trailers = [("Towpath-Update".to_owned(), "abc".to_owned())];
+        for (text, want) in [
+            (
+                "one\n\nChange-Id: I12\n",
+                "one\n\nChange-Id: I12\nTowpath-Update: abc\n",
+            ),
+            ("fix: it", "fix: it\n\nTowpath-Update: abc\n"),
+            (
+                "one\n\nNote that: two\n",
+                "one\n\nNote that: two\n\nTowpath-Update: abc\n",
+            ),
+        ] {
+            let message = message(text, &trailers);
+            assert_eq!(message, want);
+            assert_eq!(without_trailer(&message, "Towpath-Update"), text.trim_end());
+        }
+        assert_eq!(without_trailer("one: two\n", "three"), "one: two\n");
     }
 
     #[test]

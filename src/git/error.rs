@@ -144,6 +144,12 @@ pub enum Error {
         /// The full name asked for.
         reference: String,
     },
+    /// The reference would lose commits.
+    #[error("non-fast-forward update: {reference}")]
+    NotForward {
+        /// Its full name.
+        reference: String,
+    },
     /// A path cannot be edited or read as asked.
     #[error("{path}: {reason}")]
     Path {

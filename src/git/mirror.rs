@@ -89,8 +89,6 @@ pub(super) struct Mirror {
     leases: Leases,
     /// One writer at a time; also keeps two fetches from asking for the same pack.
     pub(super) turn: Semaphore,
-    /// One push at a time, so that our own pushes never race each other.
-    pub(super) push_turn: Semaphore,
     /// What the server offers for fetching, when it speaks protocol version 2.
     pub(super) offer: Mutex<Option<Offer>>,
     n_incoming: AtomicU64,
@@ -111,7 +109,6 @@ impl Mirror {
             state: Mutex::new(state),
             leases: Leases::default(),
             turn: Semaphore::new(1),
-            push_turn: Semaphore::new(1),
             offer: Mutex::new(None),
             n_incoming: AtomicU64::new(0),
             n_packs: AtomicU32::new(count_packs(path)),

@@ -5,7 +5,7 @@
 //! at depth one into a bare mirror, one a URL and credential identity; there is never a work tree.
 //!
 //! A push is a recompute loop: when somebody else was first, the edits are made again on the new
-//! head. It never forces, decides nothing and never prints a credential. `gix` holds the objects;
+//! head. It never overwrites what it has not seen, decides nothing and never prints a credential. `gix` holds the objects;
 //! only this room and the demo's Git server use it.
 
 mod checkout;
@@ -25,17 +25,20 @@ pub(crate) mod pkt;
 mod private_key;
 mod proxy;
 mod push;
+mod receive;
 mod references;
+mod refspec;
 mod remote;
 mod repository;
 mod sign;
 mod ssh;
 mod transport;
 mod tree;
+mod turns;
 mod upload;
 mod url;
 
-pub use checkout::{Checkout, Head, Selector};
+pub use checkout::{Checkout, DEFAULT_BRANCH, Head, Selector};
 pub use commit::{Change, Person};
 pub use error::Error;
 pub use files::TreeFiles;
@@ -43,8 +46,9 @@ pub use github::GithubApp;
 pub use gix::ObjectId;
 pub use mirror::TIPS_MAX;
 pub use proxy::Proxy;
-pub use push::{Basis, Landed, Pushed, Recomputed, Refusal, Target};
+pub use push::{Basis, Landed, Pushed, Recomputed, Refusal, Start, Target};
 pub use references::{Reference, References};
+pub use refspec::RefSpec;
 pub use remote::{Credentials, Remote, Tls};
 pub use repository::{Git, Repository};
 pub use sign::SigningKey;

@@ -2,23 +2,23 @@
 //!
 //! In: a branch and a closure from the head's tree to a [`Change`]. Out: [`Pushed`]: landed, nothing
 //! to do, refused in the server's words, or beaten too often. Every push names the old value, so it
-//! never overwrites; it never forces.
+//! never overwrites what it has not seen; the branch itself is never forced.
 
 use std::{sync::Arc, time::Duration};
 
 use gix::ObjectId;
 
 use super::{
-    AGENT, Error,
+    Error,
     checkout::{Checkout, Selector},
     commit::{Change, commit},
     edit::edit,
-    lines::{Line, Lines},
-    objects, pkt,
+    objects,
+    receive::{Command, Report, request, send},
     references::{self, Offer},
-    remote::redact_values,
+    refspec::RefSpec,
     repository::{Repository, blocking, checkout},
-    transport::{Service, Transport},
+    transport::Service,
     tree::Tree,
 };
 use crate::failpoint;
@@ -27,18 +27,45 @@ use crate::failpoint;
 pub const ATTEMPTS_MAX: u32 = 10;
 /// The longest wait before an attempt after the first: it grows with attempts and is scattered.
 const WAIT_MAX: Duration = Duration::from_millis(1500);
-/// Most bytes of a server's answer to a push.
-pub const REPORT_BYTES_MAX: u64 = 1 << 20;
-/// Most lines of a hook kept.
-pub const MESSAGES_MAX: usize = 100;
 
 /// Where a commit goes.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The branch, without `refs/heads/`.
     pub branch: String,
-    /// What the branch starts from when the remote does not have it; nothing starts an empty one.
-    pub base: Option<Selector>,
+    /// What the edit is made on.
+    pub start: Start,
+    /// The branch's head as it was just seen: the edit is made on it before the server is asked to
+    /// take anything, and a branch that vanished since is not made again.
+    pub seen: Option<ObjectId>,
+    /// References that get the commit in the same push.
+    pub refspecs: Vec<RefSpec>,
+    /// Options for the server, each `key=value`.
+    pub options: Vec<String>,
+}
+
+/// What an edit is made on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// The branch's head; nothing where there is none.
+    Head,
+    /// The branch's head; where there is none, what is selected here.
+    HeadElse(Selector),
+    /// What is selected here: the branch must be there, or not be at all.
+    Only(Selector),
+}
+
+impl Target {
+    /// Returns the branch as a target that starts from its head.
+    pub fn branch(branch: impl Into<String>) -> Self {
+        Self {
+            branch: branch.into(),
+            start: Start::Head,
+            seen: None,
+            refspecs: Vec::new(),
+            options: Vec::new(),
+        }
+    }
 }
 
 /// What edits are computed on.
@@ -50,6 +77,19 @@ pub struct Basis {
     pub commit: Option<ObjectId>,
     /// Its message, or empty.
     pub message: String,
+}
+
+impl Basis {
+    /// Returns it as a checkout of a branch; nothing where there is no commit.
+    pub fn checkout(&self, branch: &str) -> Option<Checkout> {
+        let commit = self.commit?;
+        Some(Checkout {
+            revision: Selector::Branch(branch.to_owned()).revision(commit),
+            commit,
+            message: self.message.clone(),
+            tree: self.tree.clone(),
+        })
+    }
 }
 
 /// How a push ended.
@@ -98,105 +138,307 @@ struct Prepared {
     pack: Vec<u8>,
 }
 
-/// What a server said about a push.
-#[derive(Debug, Default)]
-struct Report {
-    unpack: String,
-    refused: Option<String>,
-    messages: Vec<String>,
+/// What one try to push came to.
+enum Tried {
+    Ended(Box<Pushed>),
+    /// Somebody else was faster: the branch's head is another.
+    Behind(Offer),
+}
+
+/// One try to push.
+struct Try<'t> {
+    target: &'t Target,
+    reference: &'t str,
+    basis: Basis,
+    prepared: Prepared,
+    attempt: u32,
 }
 
 impl Repository {
     /// Commits what `recompute` returns for the branch's head and pushes it. When the head has moved
-    /// meanwhile, `recompute` runs again on the new one at once. It runs on a blocking thread.
+    /// meanwhile, `recompute` runs again on the new one at once. It runs on a blocking thread. Pushes
+    /// of this process to one branch of one URL go one after the other.
     pub async fn push_with<F>(&self, target: &Target, mut recompute: F) -> Result<Pushed, Error>
     where
         F: FnMut(&Basis) -> Recomputed + Send + 'static,
     {
         let selector = Selector::Branch(target.branch.clone());
         let reference = selector.reference()?.unwrap_or_default();
-        let _turn = self.mirror.push_turn.acquire().await;
+        let turns = Arc::clone(&self.turns);
+        let _turn = turns.take(self.url(), &reference).await;
+        let mut known = target.seen.map(Some);
+        let mut offer = None;
+        // A commit that was sent and not answered for: it may be below the branch's head.
+        let mut unanswered = None;
         for attempt in 1..=ATTEMPTS_MAX {
             wait_before(attempt).await;
-            let offer = self
-                .timed(references::offer(&self.transport, Service::ReceivePack))
-                .await?;
-            let head = head_of(&offer, &reference);
-            let basis = self.basis(target, head).await?;
+            let head = match known.take() {
+                Some(head) => head,
+                None => head_of(offer.insert(self.offer_to_push().await?), &reference),
+            };
+            let basis = self.basis(target, &reference, head).await?;
             let (again, prepared) = self.prepare(recompute, basis.clone()).await?;
             recompute = again;
             let Some(prepared) = prepared else {
-                return Ok(Pushed::Unchanged(basis));
+                return match unanswered {
+                    Some(sent) => self.unchanged(&selector, basis, (sent, attempt)).await,
+                    None => Ok(Pushed::Unchanged(basis)),
+                };
             };
-            let request = request(&offer, head, prepared.commit, &reference, &prepared.pack);
-            failpoint::hit("push.before_send");
-            let sent = self
-                .timed(send(&self.transport, &offer, request, &reference))
-                .await;
-            let report = match sent {
-                Ok(report) if report.refused.is_none() => {
-                    failpoint::hit("push.after_reply");
-                    return self
-                        .landed(&selector, prepared.commit, (basis, attempt, report))
-                        .await;
-                }
-                sent => sent,
+            let current = match offer.take() {
+                Some(offer) => offer,
+                None => self.offer_to_push().await?,
             };
-            // Refused, or the answer was lost: the head tells which.
-            let offer = self
-                .timed(references::offer(&self.transport, Service::ReceivePack))
-                .await;
-            let now = match (&offer, &report) {
-                (Ok(offer), _) => head_of(offer, &reference),
-                // The first error is the one that explains.
-                (Err(_), Err(_)) => return Err(report.expect_err("because it is an error here")),
-                (Err(_), Ok(_)) => head,
-            };
-            if now == Some(prepared.commit) {
-                let report = report.unwrap_or_default();
-                return self
-                    .landed(&selector, prepared.commit, (basis, attempt, report))
-                    .await;
+            let now = head_of(&current, &reference);
+            if now != head {
+                (known, offer) = (Some(now), Some(current));
+                continue;
             }
-            if now == head {
-                let report = report?;
-                return Ok(Pushed::Refused(Refusal {
-                    reference,
-                    reason: report.refused.unwrap_or(report.unpack),
-                    messages: report.messages,
-                }));
+            let commit = prepared.commit;
+            let one = Try {
+                target,
+                reference: &reference,
+                basis,
+                prepared,
+                attempt,
+            };
+            match self.try_to_push(one, &current).await? {
+                Tried::Ended(pushed) => return Ok(*pushed),
+                Tried::Behind(later) => {
+                    unanswered = Some(commit);
+                    known = Some(head_of(&later, &reference));
+                    offer = Some(later);
+                }
             }
         }
         Ok(Pushed::Beaten)
     }
 
-    /// Returns what to compute on: the branch's head, else the base, else nothing.
-    async fn basis(&self, target: &Target, head: Option<ObjectId>) -> Result<Basis, Error> {
-        let commit = match (head, &target.base) {
-            (Some(id), _) => {
+    /// Gives a commit that the branch has already to the refspecs of the target that lack it. Returns
+    /// what a server refused.
+    pub async fn push_refspecs(
+        &self,
+        target: &Target,
+        checkout: &Checkout,
+    ) -> Result<Option<Refusal>, Error> {
+        if target.refspecs.is_empty() {
+            return Ok(None);
+        }
+        let offer = self.offer_to_push().await?;
+        let basis = Basis {
+            tree: checkout.tree.clone(),
+            commit: Some(checkout.commit),
+            message: String::new(),
+        };
+        let commands = self
+            .refspec_commands(target, &offer, (&basis, checkout.commit))
+            .await?;
+        if commands.is_empty() {
+            return Ok(None);
+        }
+        let request = request(
+            &self.transport,
+            &offer,
+            &commands,
+            &target.options,
+            &objects::pack_of(&[])?,
+        )?;
+        let report = self.timed(send(&self.transport, &offer, request)).await?;
+        Ok(report.refused.map(|refused| Refusal {
+            reference: refused.0,
+            reason: refused.1,
+            messages: report.messages,
+        }))
+    }
+
+    /// Returns what an edit for the target would be made on now.
+    pub async fn basis_of_target(&self, target: &Target) -> Result<Basis, Error> {
+        let selector = Selector::Branch(target.branch.clone());
+        let reference = selector.reference()?.unwrap_or_default();
+        let head = match self.head(&selector).await {
+            Err(Error::Empty | Error::ReferenceNotFound { .. }) => None,
+            head => Some(head?.commit),
+        };
+        self.basis(target, &reference, head).await
+    }
+
+    async fn offer_to_push(&self) -> Result<Offer, Error> {
+        self.timed(references::offer(&self.transport, Service::ReceivePack))
+            .await
+    }
+
+    /// Sends a commit, and finds out what became of it when that is not said.
+    async fn try_to_push(&self, one: Try<'_>, offer: &Offer) -> Result<Tried, Error> {
+        let Try {
+            target,
+            reference,
+            basis,
+            prepared,
+            attempt,
+        } = one;
+        let (commit, head) = (prepared.commit, head_of(offer, reference));
+        let mut commands = vec![Command {
+            reference: reference.to_owned(),
+            old: head,
+            new: commit,
+        }];
+        let refspecs = self.refspec_commands(target, offer, (&basis, commit));
+        commands.extend(refspecs.await?);
+        let request = request(
+            &self.transport,
+            offer,
+            &commands,
+            &target.options,
+            &prepared.pack,
+        )?;
+        failpoint::hit("push.before_send");
+        let sent = self.timed(send(&self.transport, offer, request)).await;
+        let selector = Selector::Branch(target.branch.clone());
+        let report = match sent {
+            Ok(report) if report.refused.is_none() => {
+                failpoint::hit("push.after_reply_before_record");
+                let landed = self.landed(&selector, commit, (basis, attempt, report));
+                return Ok(Tried::Ended(Box::new(landed.await?)));
+            }
+            sent => sent,
+        };
+        // Refused, or the answer was lost: the head tells which.
+        let later = self.offer_to_push().await;
+        let now = match (&later, &report) {
+            (Ok(later), _) => head_of(later, reference),
+            // The first error is the one that explains.
+            (Err(_), Err(_)) => return Err(report.expect_err("because it is an error here")),
+            (Err(_), Ok(_)) => head,
+        };
+        let refused_elsewhere = |report: &Report| {
+            let refused = report.refused.as_ref();
+            refused.is_some_and(|(refused, _)| refused != reference)
+        };
+        if now == Some(commit) && !report.as_ref().is_ok_and(refused_elsewhere) {
+            let report = report.unwrap_or_default();
+            let landed = self.landed(&selector, commit, (basis, attempt, report));
+            return Ok(Tried::Ended(Box::new(landed.await?)));
+        }
+        match later {
+            Ok(later) if now != head && now != Some(commit) => Ok(Tried::Behind(later)),
+            _ => {
+                let report = report?;
+                let (refused, reason) = report.refused.unwrap_or_default();
+                Ok(Tried::Ended(Box::new(Pushed::Refused(Refusal {
+                    reference: refused,
+                    reason,
+                    messages: report.messages,
+                }))))
+            }
+        }
+    }
+
+    /// Returns the end of a push that found nothing left to change: nothing was to be done, or a
+    /// commit of which the answer was lost has landed below what others have pushed since.
+    async fn unchanged(
+        &self,
+        selector: &Selector,
+        basis: Basis,
+        (sent, attempts): (ObjectId, u32),
+    ) -> Result<Pushed, Error> {
+        let Some(head) = basis.commit else {
+            return Ok(Pushed::Unchanged(basis));
+        };
+        let history = self.history(head).await?;
+        let Some(commit) = history.into_iter().find(|commit| commit.id == sent) else {
+            return Ok(Pushed::Unchanged(basis));
+        };
+        Ok(Pushed::Landed(Landed {
+            parent: commit.parents.first().copied(),
+            checkout: checkout(&selector.revision(sent), commit),
+            attempts,
+            messages: Vec::new(),
+        }))
+    }
+
+    /// Returns the commands that give a commit to the target's refspecs. Fails when a reference would
+    /// lose commits and the refspec does not ask for that.
+    async fn refspec_commands(
+        &self,
+        target: &Target,
+        offer: &Offer,
+        (basis, new): (&Basis, ObjectId),
+    ) -> Result<Vec<Command>, Error> {
+        let mut commands = Vec::new();
+        for refspec in &target.refspecs {
+            let old = head_of(offer, &refspec.to);
+            if old == Some(new) {
+                continue;
+            }
+            if let (Some(old), Some(below)) = (old, basis.commit)
+                && !refspec.forces
+                && old != below
+                && !self
+                    .history(below)
+                    .await?
+                    .iter()
+                    .any(|commit| commit.id == old)
+            {
+                return Err(Error::NotForward {
+                    reference: refspec.to.clone(),
+                });
+            }
+            commands.push(Command {
+                reference: refspec.to.clone(),
+                old,
+                new,
+            });
+        }
+        Ok(commands)
+    }
+
+    /// Returns what to compute on, as the target says.
+    async fn basis(
+        &self,
+        target: &Target,
+        reference: &str,
+        head: Option<ObjectId>,
+    ) -> Result<Basis, Error> {
+        match (&target.start, head) {
+            (Start::Only(base), head) => {
+                let basis = self.basis_of(base).await?;
+                if head.is_some() && head != basis.commit {
+                    let reference = reference.to_owned();
+                    return Err(Error::NotForward { reference });
+                }
+                Ok(basis)
+            }
+            (_, Some(id)) => {
                 let _turn = self.mirror.turn.acquire().await;
-                match self.stored(id).await? {
+                let commit = match self.stored(id).await? {
                     Some(commit) => commit,
                     None => self.fetch_pack(id, 1).await?,
-                }
+                };
+                Ok(Basis {
+                    tree: commit.tree,
+                    commit: Some(commit.id),
+                    message: commit.message,
+                })
             }
-            (None, Some(base)) => match self.checkout(base).await {
-                Err(Error::Empty) => return Ok(self.nothing()),
-                checkout => {
-                    let checkout = checkout?;
-                    return Ok(Basis {
-                        tree: checkout.tree,
-                        commit: Some(checkout.commit),
-                        message: checkout.message,
-                    });
-                }
-            },
-            (None, None) => return Ok(self.nothing()),
+            (Start::HeadElse(base), None) => self.basis_of(base).await,
+            // What was deleted by others is not made again.
+            (Start::Head, None) if target.seen.is_some() => Err(Error::ReferenceNotFound {
+                url: self.url().to_owned(),
+                reference: reference.to_owned(),
+            }),
+            (Start::Head, None) => Ok(self.nothing()),
+        }
+    }
+
+    async fn basis_of(&self, base: &Selector) -> Result<Basis, Error> {
+        let checkout = match self.checkout(base).await {
+            Err(Error::Empty) => return Ok(self.nothing()),
+            checkout => checkout?,
         };
         Ok(Basis {
-            tree: commit.tree,
-            commit: Some(commit.id),
-            message: commit.message,
+            tree: checkout.tree,
+            commit: Some(checkout.commit),
+            message: checkout.message,
         })
     }
 
@@ -233,7 +475,9 @@ impl Repository {
             let commit = object.id;
             new.push(object);
             let pack = objects::pack_of(&new)?;
+            failpoint::hit("commit.before_write_object");
             mirror.take_own(&pack)?;
+            failpoint::hit("commit.after_write_object");
             Ok((recompute, Some(Prepared { commit, pack })))
         })
         .await
@@ -278,122 +522,4 @@ async fn wait_before(attempt: u32) {
 
 fn head_of(offer: &Offer, reference: &str) -> Option<ObjectId> {
     Some(offer.references.as_ref()?.find(reference)?.id)
-}
-
-/// Returns the body of a push: one command with its old value, then the pack.
-fn request(
-    offer: &Offer,
-    old: Option<ObjectId>,
-    new: ObjectId,
-    reference: &str,
-    pack: &[u8],
-) -> Vec<u8> {
-    let old = old.unwrap_or_else(|| ObjectId::null(objects::HASH));
-    let mut words = Vec::new();
-    for word in ["report-status", "side-band-64k"] {
-        if offer.capabilities.has(word) {
-            words.push(word.to_owned());
-        }
-    }
-    if offer.capabilities.has("object-format") {
-        words.push("object-format=sha1".to_owned());
-    }
-    words.push(format!("agent={AGENT}"));
-    let mut body = Vec::with_capacity(pack.len() + 256);
-    let words = words.join(" ");
-    pkt::line(&mut body, format!("{old} {new} {reference}\0 {words}"));
-    pkt::flush(&mut body);
-    body.extend_from_slice(pack);
-    body
-}
-
-async fn send(
-    transport: &Transport,
-    offer: &Offer,
-    body: Vec<u8>,
-    reference: &str,
-) -> Result<Report, Error> {
-    if !offer.capabilities.has("report-status") {
-        return Err(Error::Unsupported {
-            url: transport.remote().url.to_string(),
-            what: "a server that does not report the outcome of a push",
-        });
-    }
-    let bound = ("answer to the push", REPORT_BYTES_MAX);
-    let mut lines = transport
-        .post(&offer.base, Service::ReceivePack, body, bound)
-        .await?;
-    let mut report = Report::default();
-    let mut status = Vec::new();
-    let banded = offer.capabilities.has("side-band-64k");
-    while let Some(line) = lines.next().await? {
-        match (line, banded) {
-            (Line::Data(data), true) => match data.split_first() {
-                Some((1, bytes)) => status.extend_from_slice(bytes),
-                Some((2, text)) => messages(transport, text, &mut report.messages),
-                Some((3, text)) => {
-                    messages(transport, text, &mut report.messages);
-                    report.refused = Some(pkt::text(text));
-                }
-                _ => return Err(lines.broken("a line of no side band in the answer to the push")),
-            },
-            (Line::Data(data), false) => read_status(&pkt::text(&data), reference, &mut report),
-            (Line::Flush, _) => break,
-            (Line::Delimiter, _) => {}
-        }
-    }
-    read_banded_status(&lines, &status, reference, &mut report)?;
-    if report.refused.is_some() {
-        return Ok(report);
-    }
-    match report.unpack.as_str() {
-        "ok" => Ok(report),
-        "" => Err(lines.broken("the server did not say whether it took the push")),
-        unpack => {
-            report.refused = Some(format!("unpack {unpack}"));
-            Ok(report)
-        }
-    }
-}
-
-/// Reads the packet lines within side band 1.
-fn read_banded_status(
-    lines: &Lines,
-    mut status: &[u8],
-    reference: &str,
-    report: &mut Report,
-) -> Result<(), Error> {
-    while let Some((line, n)) =
-        pkt::decode(status).map_err(|cause| lines.broken(cause.to_string()))?
-    {
-        if let pkt::Pkt::Data(data) = line {
-            read_status(&pkt::text(data), reference, report);
-        }
-        status = status.get(n..).unwrap_or_default();
-    }
-    Ok(())
-}
-
-fn read_status(line: &str, reference: &str, report: &mut Report) {
-    if let Some(unpack) = line.strip_prefix("unpack ") {
-        report.unpack = unpack.to_owned();
-    } else if let Some(refused) = line.strip_prefix("ng ") {
-        let reason = refused.strip_prefix(reference).unwrap_or(refused).trim();
-        report.refused = Some(reason.to_owned());
-    }
-}
-
-/// Keeps the lines of a side band's text, without secrets and control characters.
-fn messages(transport: &Transport, text: &[u8], messages: &mut Vec<String>) {
-    let text = redact_values(
-        &String::from_utf8_lossy(text),
-        &transport.remote().secrets(),
-    );
-    for line in text.split(['\n', '\r']) {
-        let line: String = line.chars().filter(|c| !c.is_control()).collect();
-        let line = line.trim_end();
-        if !line.is_empty() && messages.len() < MESSAGES_MAX {
-            messages.push(line.to_owned());
-        }
-    }
 }

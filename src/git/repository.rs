@@ -26,8 +26,10 @@ use super::{
     remote::{Credentials, Remote},
     ssh::Ssh,
     transport::{Service, Transport},
+    turns::Turns,
     upload::{self, Want},
 };
+use crate::failpoint;
 
 /// Blocking pieces of work at one time.
 pub const BLOCKING_MAX: usize = 4;
@@ -43,6 +45,7 @@ struct Shared {
     clients: Clients,
     tokens: Tokens,
     mirrors: Mutex<HashMap<String, Arc<Mirror>>>,
+    turns: Arc<Turns>,
     permits: Arc<Semaphore>,
 }
 
@@ -59,6 +62,7 @@ impl Git {
             clients: Clients::default(),
             tokens: Tokens::default(),
             mirrors: Mutex::default(),
+            turns: Arc::default(),
             permits: Arc::new(Semaphore::new(BLOCKING_MAX)),
         })))
     }
@@ -92,6 +96,7 @@ impl Git {
             Ok(Repository {
                 transport,
                 mirror,
+                turns: Arc::clone(&shared.turns),
                 permits: Arc::clone(&shared.permits),
             })
         })
@@ -176,6 +181,7 @@ impl Drop for Incoming {
 pub struct Repository {
     pub(super) transport: Transport,
     pub(super) mirror: Arc<Mirror>,
+    pub(super) turns: Arc<Turns>,
     pub(super) permits: Arc<Semaphore>,
 }
 
@@ -301,17 +307,19 @@ impl Repository {
         if newest.has_trailer(key, value) {
             return Ok(Some(newest));
         }
-        let _turn = self.mirror.turn.acquire().await;
-        self.fetch_pack(head.want, HISTORY_MAX as u32).await?;
-        let mirror = Arc::clone(&self.mirror);
-        let history = blocking(&self.permits, move || {
-            mirror.history(head.commit, HISTORY_MAX)
-        });
+        let history = self.history(head.commit).await?;
         let found = history
-            .await?
             .into_iter()
             .find(|commit| super::commit::has_trailer(&commit.message, key, value));
         Ok(found.map(|commit| checkout(&selector.revision(commit.id), commit)))
+    }
+
+    /// Returns a commit of the remote and its ancestors, at most `HISTORY_MAX`, children first.
+    pub(super) async fn history(&self, id: ObjectId) -> Result<Vec<Commit>, Error> {
+        let _turn = self.mirror.turn.acquire().await;
+        self.fetch_pack(id, HISTORY_MAX as u32).await?;
+        let mirror = Arc::clone(&self.mirror);
+        blocking(&self.permits, move || mirror.history(id, HISTORY_MAX)).await
     }
 
     /// Returns a commit that is complete here; nothing when its objects were lost.
@@ -352,8 +360,10 @@ impl Repository {
             depth,
         };
         let offer = self.offer().await?;
+        failpoint::hit("git.before_fetch");
         upload::fetch(&self.transport, &offer, &wanted, &mut sink).await?;
         drop(sink);
+        failpoint::hit("git.after_fetch_before_index");
         let stop = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let (mirror, flag) = (Arc::clone(&self.mirror), Arc::clone(&stop.0));
         blocking(&self.permits, move || mirror.take(&incoming.0, want, &flag)).await

@@ -80,7 +80,7 @@ async fn killed_between_commit_and_push() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_push_and_its_handover() {
-    check("push.after_reply", 2).await;
+    check("push.after_reply_before_record", 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

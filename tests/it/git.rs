@@ -4,6 +4,7 @@
 
 mod demo;
 mod hosting;
+mod push;
 mod signing;
 mod ssh;
 
@@ -11,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use towpath::git::{
     Basis, Change, Checkout, Credentials, Error, Git, Person, Pushed, Remote, Repository, Selector,
-    Target,
+    Start, Target,
 };
 use towpath::safe::{SafePath, Secret};
 
@@ -52,10 +53,7 @@ fn main_branch() -> Selector {
 }
 
 fn target() -> Target {
-    Target {
-        branch: "main".to_owned(),
-        base: None,
-    }
+    Target::branch("main")
 }
 
 fn change(edits: &[(&str, &str)]) -> Change {
@@ -432,8 +430,8 @@ async fn a_new_branch_starts_from_its_base() {
     let room = room();
     let repository = open(&room, &server.url("repo.git")).await;
     let target = Target {
-        branch: "updates".to_owned(),
-        base: Some(main_branch()),
+        start: Start::HeadElse(main_branch()),
+        ..Target::branch("updates")
     };
     for (text, count) in [("image: web:2\n", "2"), ("image: web:3\n", "3")] {
         let change = change(&[("apps/web/deploy.yaml", text)]);

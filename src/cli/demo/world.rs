@@ -202,10 +202,7 @@ async fn push(
         trailers: Vec::new(),
         signing_key: None,
     };
-    let target = Target {
-        branch: BRANCH.to_owned(),
-        base: None,
-    };
+    let target = Target::branch(BRANCH);
     match fleet
         .push_with(&target, move |_| Ok(Some(change.clone())))
         .await?

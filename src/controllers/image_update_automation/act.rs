@@ -1,6 +1,7 @@
 //! Acts: reads the branch, edits it, pushes the commit, hands it to the source.
 //!
-//! The edit is made anew on whatever the branch's head is until it lands. Decides nothing.
+//! The edit is made anew on whatever the branch's head is until it lands. A commit of an earlier pass
+//! whose push was never answered is recognised by its trailer. Decides nothing.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +9,15 @@ use tracing::warn;
 
 use super::super::artifacts::Handover;
 use super::super::edit::{Edit, EditError};
+use super::super::policy_state::TRAILER;
 use super::super::{Failure, failed, git_access, signing};
-use super::ImageUpdateAutomations;
 use super::done::Run;
 use super::plan::Plan;
 use super::source_failed;
+use super::{ImageUpdateAutomations, Records};
 use crate::api::{ImageRef, ImageUpdateAutomation, reasons};
 use crate::failpoint;
-use crate::git::{self, Basis, Landed, Pushed, Selector, Target};
+use crate::git::{self, Basis, Checkout, Landed, Pushed, Refusal, Repository, Target};
 use crate::reconcile::{Key, Progress};
 
 /// What a run would be made on.
@@ -48,12 +50,10 @@ impl ImageUpdateAutomations {
         })?;
         let signing_key = signing::key(&self.client, object).await;
         let edit = edit.signed_by(signing_key.map_err(source_failed)?);
-        let target = Target {
-            branch: plan.branch.clone(),
-            base: plan.switches.then(|| plan.checkout.clone()),
-        };
-        progress.step(format!("updating branch '{}'", plan.branch));
-        let last = edit.last();
+        let mut target = target(plan);
+        target.seen = plan.route.stays().then_some(head.commit);
+        progress.step(format!("updating branch '{}'", target.branch));
+        let (last, state) = (edit.last(), edit.state().to_owned());
         let pushed = repository
             .push_with(&target, move |basis| edit.make(basis))
             .await;
@@ -65,34 +65,53 @@ impl ImageUpdateAutomations {
             Pushed::Landed(landed) => {
                 self.hand_over(&repository, plan, &landed);
                 failpoint::hit("update.before_status");
-                let commit = landed.checkout.commit;
-                Ok(Run::Pushed {
-                    commit,
-                    message: landed.checkout.message,
-                    revision: match plan.switches {
-                        true => head.revision,
-                        false => plan.checkout.revision(commit),
-                    },
+                Ok(pushed_run(plan, &landed.checkout, head.revision))
+            }
+            Pushed::Unchanged(basis) => {
+                let revision = match (plan.route.stays(), basis.commit) {
+                    (true, Some(commit)) => plan.route.checkout.revision(commit),
+                    _ => head.revision,
+                };
+                let unrecorded = Unrecorded {
+                    object,
+                    plan,
+                    state: &state,
+                    revision: &revision,
+                };
+                let found = self.unrecorded(&repository, &target, (unrecorded, &basis));
+                Ok(match found.await? {
+                    Some(checkout) => pushed_run(plan, &checkout, revision),
+                    None => Run::Unchanged { revision },
                 })
             }
-            Pushed::Unchanged(basis) => Ok(Run::Unchanged {
-                revision: match (plan.switches, basis.commit) {
-                    (false, Some(commit)) => plan.checkout.revision(commit),
-                    _ => head.revision,
-                },
-            }),
-            Pushed::Refused(refusal) => {
-                let mut why = format!("{}: {}", refusal.reference, refusal.reason);
-                for message in &refusal.messages {
-                    why += &format!("\n{message}");
-                }
-                Err(push_failed(&why))
-            }
+            Pushed::Refused(refusal) => Err(refused_run(&refusal)),
             Pushed::Beaten => Err(push_failed(&format!(
                 "non-fast-forward update: refs/heads/{}: others were always faster",
-                plan.branch
+                target.branch
             ))),
         }
+    }
+
+    /// Returns a commit of an earlier pass that is not recorded, with what that pass left undone.
+    async fn unrecorded(
+        &self,
+        repository: &Repository,
+        target: &Target,
+        (unrecorded, basis): (Unrecorded<'_>, &Basis),
+    ) -> Result<Option<Checkout>, Failure> {
+        if self.records == Records::Nowhere {
+            return Ok(None);
+        }
+        let Some(checkout) = unrecorded.find(repository, basis).await? else {
+            return Ok(None);
+        };
+        let refused = repository.push_refspecs(target, &checkout).await;
+        if let Some(refusal) = refused.map_err(run_failed)? {
+            return Err(refused_run(&refusal));
+        }
+        let source = Key::of(unrecorded.plan.source.as_ref());
+        self.world.git_repositories.wake.wake(&source);
+        Ok(Some(checkout))
     }
 
     /// Returns what a run would be made on, without making it. Fails in Flux's words.
@@ -101,17 +120,8 @@ impl ImageUpdateAutomations {
         let remote = remote.map_err(|error| error.to_string())?;
         let repository = self.git.repository(remote).await;
         let repository = repository.map_err(|error| error.to_string())?;
-        let selector = match plan.switches {
-            true => plan.checkout,
-            false => Selector::Branch(plan.branch),
-        };
-        let checkout = repository.checkout(&selector).await;
-        let checkout = checkout.map_err(|error| format!("failed to checkout source: {error}"))?;
-        let basis = Basis {
-            tree: checkout.tree,
-            commit: Some(checkout.commit),
-            message: checkout.message,
-        };
+        let basis = repository.basis_of_target(&target(&plan)).await;
+        let basis = basis.map_err(|error| format!("failed to checkout source: {error}"))?;
         Ok(Preview {
             policies: plan.policies,
             basis,
@@ -121,11 +131,11 @@ impl ImageUpdateAutomations {
     /// Returns what is checked out, or nothing when a run cannot bring anything new.
     async fn checkout(
         &self,
-        repository: &git::Repository,
+        repository: &Repository,
         object: &ImageUpdateAutomation,
         plan: &Plan,
     ) -> Result<Option<git::Head>, Failure> {
-        let found = repository.head(&plan.checkout).await;
+        let found = repository.head(&plan.route.checkout).await;
         let found = found.map_err(|error| {
             let message = format!("failed to checkout source: {error}");
             failed(reasons::GIT_OPERATION_FAILED, message)
@@ -137,7 +147,7 @@ impl ImageUpdateAutomations {
     }
 
     /// Gives a commit to the source of the branch, and a turn.
-    fn hand_over(&self, repository: &git::Repository, plan: &Plan, landed: &Landed) {
+    fn hand_over(&self, repository: &Repository, plan: &Plan, landed: &Landed) {
         let key = Key::of(plan.source.as_ref());
         let handover = Handover {
             url: repository.url().to_owned(),
@@ -147,6 +157,83 @@ impl ImageUpdateAutomations {
         self.artifacts.hand_over(key.clone(), handover);
         self.world.git_repositories.wake.wake(&key);
     }
+}
+
+/// Returns where the commit of a plan goes.
+fn target(plan: &Plan) -> Target {
+    let route = &plan.route;
+    Target {
+        start: route.start.clone(),
+        refspecs: route.refspec.iter().cloned().collect(),
+        options: route.options.clone(),
+        ..Target::branch(&route.branch)
+    }
+}
+
+/// Returns how a run ended whose commit is on the branch.
+fn pushed_run(plan: &Plan, checkout: &Checkout, checked_out: String) -> Run {
+    Run::Pushed {
+        commit: checkout.commit,
+        message: checkout.message_without(TRAILER).to_owned(),
+        revision: match plan.route.stays() {
+            true => plan.route.checkout.revision(checkout.commit),
+            false => checked_out,
+        },
+    }
+}
+
+/// A run that found nothing to write: perhaps because it was done, and the process ended before it was
+/// recorded.
+struct Unrecorded<'r> {
+    object: &'r ImageUpdateAutomation,
+    plan: &'r Plan,
+    /// The trailer of the commit that such a run made.
+    state: &'r str,
+    /// What is checked out now.
+    revision: &'r str,
+}
+
+impl Unrecorded<'_> {
+    /// Returns the commit that was pushed for what is chosen now, unless it is recorded.
+    async fn find(
+        &self,
+        repository: &Repository,
+        basis: &Basis,
+    ) -> Result<Option<Checkout>, Failure> {
+        let status = self.object.status.as_ref();
+        let recorded = status.and_then(|status| status.last_push_commit.as_deref());
+        let is_new = |checkout: &Checkout| recorded != Some(checkout.commit.to_string().as_str());
+        if let Some(head) = basis.checkout(&self.plan.route.branch)
+            && head.has_trailer(TRAILER, self.state)
+        {
+            return Ok(Some(head).filter(is_new));
+        }
+        // What has not moved since it was looked at holds no commit of a later run.
+        let observed = status.and_then(|status| status.observed_source_revision.as_deref());
+        let is_seen = self.plan.route.stays() && observed == Some(self.revision);
+        let policies = status.map(|status| &status.observed_policies);
+        if is_seen || self.plan.policies.is_empty() || policies == Some(&self.plan.policies) {
+            return Ok(None);
+        }
+        let branch = &self.plan.route.branch;
+        let found = repository.find_trailer(branch, TRAILER, self.state).await;
+        let found = found.map_err(|error| {
+            let message = format!("failed to checkout source: {error}");
+            failed(reasons::GIT_OPERATION_FAILED, message)
+        })?;
+        Ok(found.filter(is_new))
+    }
+}
+
+fn refused_run(refusal: &Refusal) -> Failure {
+    let mut why = match refusal.reference.as_str() {
+        "" => refusal.reason.clone(),
+        reference => format!("{reference}: {}", refusal.reason),
+    };
+    for message in &refusal.messages {
+        why += &format!("\n{message}");
+    }
+    push_failed(&why)
 }
 
 fn push_failed(why: &str) -> Failure {

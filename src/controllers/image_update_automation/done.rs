@@ -30,8 +30,9 @@ pub(in crate::controllers) enum Run {
     /// A commit that landed.
     Pushed {
         commit: ObjectId,
+        /// Its message, as the template made it.
         message: String,
-        /// What the source's branch is now.
+        /// What is checked out now.
         revision: String,
     },
 }
@@ -53,7 +54,7 @@ pub(super) fn report(
     let note = match run {
         Run::Skipped => ready,
         Run::Unchanged { revision } => {
-            status.observed_policies = plan.policies;
+            status.observed_policies = plan.policies.clone();
             status.observed_source_revision = Some(revision);
             ready
         }
@@ -62,11 +63,11 @@ pub(super) fn report(
             message,
             revision,
         } => {
-            status.observed_policies = plan.policies;
+            status.observed_policies = plan.policies.clone();
             status.observed_source_revision = Some(revision);
             status.last_push_commit = Some(commit.to_string());
             status.last_push_time = Some(Time(now));
-            Some(push_note(&commit.to_string(), &plan.branch, &message))
+            Some(push_note(&commit.to_string(), &plan, &message))
         }
     };
     let outcome = Outcome::Ready {
@@ -79,9 +80,12 @@ pub(super) fn report(
     report
 }
 
-fn push_note(commit: &str, branch: &str, message: &str) -> Note {
+fn push_note(commit: &str, plan: &Plan, message: &str) -> Note {
     let short = commit.get(..SHORT_COMMIT).unwrap_or(commit);
-    let mut text = format!("pushed commit '{short}' to branch '{branch}'");
+    let mut text = format!("pushed commit '{short}' to branch '{}'", plan.route.branch);
+    if let Some(refspec) = &plan.route.refspec {
+        text += &format!(" and refspecs '{}'", refspec.text);
+    }
     if !message.is_empty() {
         text += &format!("\n{message}");
     }

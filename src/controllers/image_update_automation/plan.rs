@@ -16,20 +16,16 @@ use super::source_failed;
 use crate::api::annotations::REQUESTED_AT;
 use crate::api::conditions::READY;
 use crate::api::{
-    ConditionStatus, GitRepository, GitSpec, ImagePolicy, ImageRef, ImageUpdateAutomation,
+    ConditionStatus, GitRepository, ImagePolicy, ImageRef, ImageUpdateAutomation,
     ImageUpdateAutomationStatus, reasons,
 };
-use crate::git::Selector;
 use crate::reconcile::{Decision, Key, Kind, Report, Timestamp};
 
 /// What to write, and where.
 #[derive(Debug, Clone)]
 pub(in crate::controllers) struct Plan {
     pub source: Arc<GitRepository>,
-    pub checkout: Selector,
-    pub branch: String,
-    /// Whether the branch that is pushed to is another than the one that is checked out.
-    pub switches: bool,
+    pub route: Route,
     pub policies: BTreeMap<String, ImageRef>,
     /// Whether a run is needed even if the remote stands still.
     pub full: bool,
@@ -42,15 +38,6 @@ pub(super) fn source_key(object: &ImageUpdateAutomation) -> Key {
     let reference = &object.spec.source_ref;
     let namespace = reference.namespace.clone().or_else(|| object.namespace());
     Key::new(namespace.unwrap_or_default(), reference.name.clone())
-}
-
-/// Returns the field that is not supported yet, if there is one.
-fn unsupported(git: &GitSpec) -> Option<&'static str> {
-    let push = git.push.as_ref()?;
-    if push.refspec.is_some() {
-        return Some("spec.git.push.refspec");
-    }
-    (!push.options.is_empty()).then_some("spec.git.push.options")
 }
 
 /// Returns the plan of a run, or the report of what keeps it from running.
@@ -84,9 +71,6 @@ pub(super) fn decide(
                        configuration";
         return stalled(reasons::INVALID_SOURCE_CONFIGURATION, message.to_owned());
     };
-    if let Some(field) = unsupported(git) {
-        return Decision::Report(not_supported(status(), field));
-    }
     let interval = match super::super::duration("spec.interval", &spec.interval) {
         Ok(interval) => interval,
         Err(message) => return stalled(reasons::INVALID_OBJECT, message),
@@ -102,21 +86,16 @@ pub(super) fn decide(
         let field = format!("{field} of GitRepository '{}'", Key::of(source.as_ref()));
         return Decision::Report(not_supported(status(), &field));
     }
-    let Route {
-        checkout,
-        branch,
-        switches,
-    } = match route::route(git, &source) {
+    let route = match route::route(git, &source) {
         Ok(route) => route,
         Err(failure) => return ended(failure),
     };
     let policies = chosen(object, policies);
-    let full = switches || must_run(object, &policies);
+    // A branch that is not checked out may have moved unseen.
+    let full = !route.stays() || must_run(object, &policies);
     Decision::Act(Plan {
         source,
-        checkout,
-        branch,
-        switches,
+        route,
         policies,
         full,
         interval,
@@ -176,12 +155,9 @@ mod tests {
             (
                 push(json!({"refspec": "refs/heads/a:refs/heads/b"})),
                 main(),
-                "stalled NotSupported: spec.git.push.refspec is not supported yet",
-            ),
-            (
-                push(json!({"options": {"a": "b"}})),
-                main(),
-                "stalled NotSupported: spec.git.push.options is not supported yet",
+                "failed SourceManagerFailed: failed configuring source manager: \
+                 spec.git.push.refspec \"refs/heads/a:refs/heads/b\" has a source other than the \
+                 pushed branch",
             ),
             (
                 json!({"policySelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}),
