@@ -12,6 +12,7 @@ pub mod emit;
 mod error;
 pub mod json;
 pub mod node;
+mod quick;
 pub mod resolve;
 mod scalar;
 mod tree;

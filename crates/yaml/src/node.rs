@@ -319,6 +319,16 @@ pub fn read(text: &str) -> Result<Vec<Node>, Error> {
 ///
 /// Fails as [`read`] does, for the part that is read.
 pub fn read_first(text: &str) -> Result<Option<Node>, Error> {
+    match crate::quick::read(text) {
+        Some(node) => Ok(Some(node)),
+        None => read_fully(text),
+    }
+}
+
+/// Returns what [`read_first`] does, whatever the text is like.
+///
+/// Fails as [`read`] does.
+pub(crate) fn read_fully(text: &str) -> Result<Option<Node>, Error> {
     Reader::new(text)?.document()
 }
 
@@ -538,7 +548,7 @@ impl<'text> Reader<'text> {
 }
 
 /// Puts an element into a list that is mostly short: its room doubles from one, not from four.
-fn push<T>(list: &mut Vec<T>, element: T) {
+pub(crate) fn push<T>(list: &mut Vec<T>, element: T) {
     if list.len() == list.capacity() {
         list.reserve_exact(list.len().max(1));
     }
