@@ -42,10 +42,12 @@ impl Count<'_> {
         }
     }
 
-    /// Returns how many copies of the item the repetition stands for.
+    /// Returns how many copies of the item the repetition stands for. Go takes `{0,}` for one,
+    /// as it does a star, and forgets what is inside of `{0}`.
     pub fn most(&self) -> u32 {
         match self.max {
-            Max::Same | Max::None => self.min.unwrap_or_default(),
+            Max::Same => self.min.unwrap_or_default(),
+            Max::None => self.min.unwrap_or_default().max(1),
             Max::At(max) => max.unwrap_or_default(),
         }
     }

@@ -137,6 +137,14 @@ mod tests {
     }
 
     #[test]
+    fn an_open_repetition_keeps_the_repeats_inside() {
+        let error = Pattern::new("(?:(a{1000}){0,}){1,3}").unwrap_err();
+        let text = error.to_string();
+        assert_eq!(text, "error parsing regexp: invalid repeat count: `{1,3}`");
+        assert!(Pattern::new("(?:(a{1000}){0}){1,3}").is_ok());
+    }
+
+    #[test]
     fn the_deepest_pattern_does_not_exhaust_the_stack() {
         for (open, close) in [("(", ")"), ("(?:", ")?"), ("(?:a|", ")*"), ("(b", ")")] {
             let pattern = |depth| format!("{}x{}", open.repeat(depth), close.repeat(depth));
