@@ -98,6 +98,13 @@ impl Child {
         Ok((value("VmRSS:")?, value("VmHWM:")?))
     }
 
+    /// Makes the kernel forget the most that it held, so that a later part is measured alone. Fails
+    /// where there is no `/proc`.
+    pub fn forget_peak(&self) -> anyhow::Result<()> {
+        let file = format!("/proc/{}/clear_refs", self.id);
+        std::fs::write(&file, "5").with_context(|| format!("write {file}"))
+    }
+
     /// Ends it at once, as a power cut would.
     pub async fn end(mut self) -> anyhow::Result<()> {
         self.process.kill().await.context("end towpath")

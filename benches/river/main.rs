@@ -1,12 +1,13 @@
 //! The river's figures: how fast an image travels, how soon the product serves, what it costs idle.
 //!
-//! In: `cargo bench --bench river`, with `travel`, `start` or `idle` for one part only. Out: a table a
+//! In: `cargo bench --bench river`, with `travel`, `start`, `idle` or `million` for one part only. Out: a table a
 //! part, each figure beside its target. It fails when something does not work, never because it is
 //! slow. Without `--bench`, as `cargo test --benches` runs it, each part is done once and small.
 #![forbid(unsafe_code)]
 
 mod child;
 mod idle;
+mod million;
 mod start;
 mod travel;
 
@@ -28,6 +29,8 @@ struct Size {
     n_repositories: usize,
     /// How long an idle process is watched.
     idle: Duration,
+    /// Tags of one repository.
+    n_tags: usize,
 }
 
 const FULL: Size = Size {
@@ -35,12 +38,14 @@ const FULL: Size = Size {
     n_starts: 10,
     n_repositories: 1000,
     idle: Duration::from_secs(10),
+    n_tags: 1_000_000,
 };
 const SMALL: Size = Size {
     n_travels: 1,
     n_starts: 1,
     n_repositories: 10,
     idle: Duration::from_secs(1),
+    n_tags: 10_000,
 };
 
 fn main() -> anyhow::Result<()> {
@@ -72,6 +77,9 @@ async fn run(size: Size, parts: &[String]) -> anyhow::Result<()> {
         idle::print(size.n_repositories, size.idle)
             .await
             .context("idle")?;
+    }
+    if is_wanted("million") {
+        million::print(size.n_tags).await.context("million")?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -94,7 +94,7 @@ impl Client {
     /// Returns the same client, which asks only hosts that may be asked.
     #[must_use]
     pub fn with_hosts(mut self, hosts: Hosts) -> Self {
-        self.transports = Transports::new(hosts);
+        self.transports = self.transports.with_hosts(hosts);
         self
     }
 
@@ -109,6 +109,13 @@ impl Client {
     #[must_use]
     pub fn with_surroundings(mut self, surroundings: Surroundings) -> Self {
         self.logins = Logins::new(surroundings);
+        self
+    }
+
+    /// Returns the same client with less patience between two pieces of a body, for tests.
+    #[must_use]
+    pub fn with_read_timeout(mut self, read_timeout: Duration) -> Self {
+        self.transports = self.transports.with_read_timeout(read_timeout);
         self
     }
 

@@ -13,8 +13,9 @@ pub const TAGS_MAX: usize = 2_000_000;
 /// Bytes of memory that the kept tags of one repository take at most.
 pub const TAGS_BYTES_MAX: usize = 64 << 20;
 
-/// Pages of one scan; with the usual thousand tags a page, as many tags as are kept.
-pub const PAGES_MAX: usize = 2_000;
+/// Pages of one scan: as many tags as are kept, where a registry gives the fewest in a page that were
+/// seen, about fifty.
+pub const PAGES_MAX: usize = 40_000;
 
 /// Bytes of one tag; a tag that can be pulled has at most 128.
 pub const TAG_BYTES_MAX: usize = 1024;

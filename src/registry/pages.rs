@@ -5,6 +5,7 @@
 //! all of them are the same, no tag is read.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use reqwest::header::{ETAG, LINK};
@@ -72,7 +73,7 @@ pub(super) async fn walk(
     let mut url = session.url(&format!("tags/list?n={PAGE_TAGS}"))?;
     loop {
         let refuse = |reason: String| Error::answer(&Method::GET, &url, reason);
-        if !seen.insert(url.clone()) {
+        if !seen.insert(short(&url)) {
             return Err(refuse("Link leads to a page that was read before".into()));
         }
         if seen.len() > limits.pages_max {
@@ -113,6 +114,13 @@ pub(super) async fn walk(
         n_pages: seen.len(),
         validator: marks.map(Validator),
     }))
+}
+
+/// Returns what tells one URL of a scan from another; a listing may have as many as it has tags.
+fn short(url: &Url) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    url.as_str().hash(&mut hasher);
+    hasher.finish()
 }
 
 fn next(answer: &Answer) -> Result<Option<Url>, String> {

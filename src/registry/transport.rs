@@ -24,9 +24,10 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const REDIRECTS_MAX: usize = 5;
 
 /// The http clients of the process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Transports {
     pub(super) hosts: Hosts,
+    read_timeout: Duration,
     clients: Mutex<HashMap<Transport, reqwest::Client>>,
 }
 
@@ -41,10 +42,30 @@ struct Transport {
     plain: bool,
 }
 
+impl Default for Transports {
+    fn default() -> Self {
+        Self {
+            hosts: Hosts::default(),
+            read_timeout: READ_TIMEOUT,
+            clients: Mutex::default(),
+        }
+    }
+}
+
 impl Transports {
-    pub(super) fn new(hosts: Hosts) -> Self {
+    /// Returns the same, without clients, for other hosts.
+    pub(super) fn with_hosts(self, hosts: Hosts) -> Self {
         Self {
             hosts,
+            ..Self::default().with_read_timeout(self.read_timeout)
+        }
+    }
+
+    /// Returns the same, without clients, with another time between two pieces of a body.
+    pub(super) fn with_read_timeout(self, read_timeout: Duration) -> Self {
+        Self {
+            hosts: self.hosts,
+            read_timeout,
             clients: Mutex::default(),
         }
     }
@@ -69,7 +90,7 @@ impl Transports {
         if let Some(client) = clients.get(&transport) {
             return Ok(client.clone());
         }
-        let client = transport.client(&self.hosts)?;
+        let client = transport.client(&self.hosts, self.read_timeout)?;
         if clients.len() >= TRANSPORTS_MAX {
             clients.clear();
         }
@@ -79,7 +100,7 @@ impl Transports {
 }
 
 impl Transport {
-    fn client(&self, hosts: &Hosts) -> Result<reqwest::Client, Error> {
+    fn client(&self, hosts: &Hosts, read_timeout: Duration) -> Result<reqwest::Client, Error> {
         // An error means that the process has chosen its provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let checked = hosts.clone();
@@ -87,7 +108,7 @@ impl Transport {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("towpath/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
+            .read_timeout(read_timeout)
             .tls_version_min(reqwest::tls::Version::TLS_1_2)
             .dns_resolver(hosts.clone())
             .redirect(reqwest::redirect::Policy::custom(redirect));

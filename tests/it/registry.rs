@@ -1,6 +1,8 @@
 //! The registry room against Debian's docker-registry, the demo's registry and scripted faults.
 
 mod clouds;
+mod faults;
+mod reach;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -295,25 +297,7 @@ async fn a_registry_that_recovers_is_listed() {
 }
 
 #[tokio::test]
-async fn a_host_that_asks_for_quiet_gets_it_and_others_do_not_wait() {
-    let busy = Scripted::start(open(|_, _| answer(429, &[("retry-after", "600")], ""))).await;
-    let free = Scripted::start(open(|_, _| ok(TAGS))).await;
-    let client = client();
-    let first = list(&client, busy.host(), &insecure(None))
-        .await
-        .unwrap_err();
-    assert_eq!(first.retry_after(), Some(Duration::from_secs(600)));
-    let second = list(&client, busy.host(), &insecure(None))
-        .await
-        .unwrap_err();
-    assert!(matches!(second, Error::Throttled { .. }), "{second}");
-    assert!(second.retry_after() <= first.retry_after());
-    assert_eq!(busy.seen().len(), 1);
-    assert!(list(&client, free.host(), &insecure(None)).await.is_ok());
-}
-
-#[tokio::test]
-async fn bodies_that_are_broken_endless_or_too_large_are_refused() {
+async fn rg5_bodies_that_are_broken_endless_or_too_large_are_refused() {
     type Reply = fn() -> Body;
     let cases: [(Reply, &str); 6] = [
         (|| cut(), "GET http://"),
@@ -338,7 +322,7 @@ async fn bodies_that_are_broken_endless_or_too_large_are_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_stalls_ends_with_the_budget() {
+async fn rg4_a_body_that_stalls_ends_with_the_budget() {
     let registry = Scripted::start(open(|_, _| ok(stalled()))).await;
     let access = Access {
         timeout: Duration::from_millis(200),
@@ -351,7 +335,7 @@ async fn a_body_that_stalls_ends_with_the_budget() {
 }
 
 #[tokio::test]
-async fn pages_that_loop_leave_or_never_end_are_refused() {
+async fn rg6_pages_that_loop_leave_or_never_end_are_refused() {
     let elsewhere = Scripted::start(open(|_, _| ok(TAGS))).await;
     let away = format!("<http://{}/v2/x>; rel=\"next\"", elsewhere.host());
     for (link, want) in [
@@ -368,6 +352,10 @@ async fn pages_that_loop_leave_or_never_end_are_refused() {
             "<http://169.254.169.254/latest>; rel=\"next\"",
             "leads to http://169.254.169.254",
         ),
+        (
+            "<file:///etc/passwd>; rel=\"next\"",
+            "leads to file://, which is not this registry",
+        ),
     ] {
         let link = link.to_owned();
         let registry = Scripted::start(open(move |_, n| {
@@ -383,7 +371,7 @@ async fn pages_that_loop_leave_or_never_end_are_refused() {
 }
 
 #[tokio::test]
-async fn redirects_end_and_do_not_carry_the_credential_elsewhere() {
+async fn rg12_redirects_end_and_do_not_carry_the_credential_elsewhere() {
     let registry = Scripted::start(open(|_, n| {
         answer(307, &[("location", &format!("/v2/again?n={n}"))], "")
     }))
@@ -470,7 +458,7 @@ async fn a_token_is_asked_for_once_for_each_credential_and_scope() {
 }
 
 #[tokio::test]
-async fn a_token_that_runs_out_between_pages_is_renewed_once() {
+async fn rg7_a_token_that_runs_out_between_pages_is_renewed_once() {
     // The third use of the first token is the first page of the second scan.
     let registry = with_tokens(2).await;
     let (client, access) = (client(), insecure(Some(USER)));

@@ -9,4 +9,6 @@ pub mod kubectl;
 pub mod process;
 pub mod proxy;
 pub mod registry;
+pub mod registry_raw;
+pub mod registry_tls;
 pub mod sshd;

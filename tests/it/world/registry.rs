@@ -5,16 +5,22 @@
 //! Both listen on loopback and end when dropped.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 /// The name and password that a registry with [`Lock::Basic`] lets in.
 pub const USER: (&str, &str) = ("bob", "s3cret-word");
@@ -134,6 +140,10 @@ pub struct Seen {
     pub headers: BTreeMap<String, String>,
     /// The body, if it is text.
     pub body: String,
+    /// The version of http, such as `HTTP/2.0`.
+    pub version: String,
+    /// When it came.
+    pub at: Instant,
 }
 
 impl Seen {
@@ -161,7 +171,22 @@ struct Play {
 impl Scripted {
     /// Starts one. Requests for `/v2/` get an open registry's answer unless the script wants them.
     pub async fn start(script: impl Fn(&Seen, usize) -> Response + Send + Sync + 'static) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        Self::start_with(None, script).await
+    }
+
+    /// Starts one that speaks TLS, and http as both sides like it.
+    pub async fn start_tls(
+        tls: rustls::ServerConfig,
+        script: impl Fn(&Seen, usize) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        Self::start_with(Some(TlsAcceptor::from(Arc::new(tls))), script).await
+    }
+
+    async fn start_with(
+        tls: Option<TlsAcceptor>,
+        script: impl Fn(&Seen, usize) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("loopback has a free port");
         let host = listener.local_addr().expect("it is bound").to_string();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
@@ -170,7 +195,10 @@ impl Scripted {
             seen: Arc::clone(&seen),
         };
         let router = Router::new().fallback(play_one).with_state(Arc::new(play));
-        let task = tokio::spawn(axum::serve(listener, router).into_future());
+        let task = match tls {
+            Some(tls) => tokio::spawn(serve_tls(listener, tls, router)),
+            None => tokio::spawn(axum::serve(listener, router).into_future()),
+        };
         Self { host, seen, task }
     }
 
@@ -192,6 +220,25 @@ impl Drop for Scripted {
     }
 }
 
+async fn serve_tls(listener: TcpListener, tls: TlsAcceptor, router: Router) -> io::Result<()> {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let (tls, router) = (tls.clone(), router.clone());
+        connections.spawn(async move {
+            // A client that does not trust us ends the connection; that is what tests look for.
+            let Ok(stream) = tls.accept(stream).await else {
+                return;
+            };
+            let service = TowerToHyperService::new(router);
+            let server = auto::Builder::new(TokioExecutor::new());
+            let served = server.serve_connection(TokioIo::new(stream), service);
+            // It ends when the client goes.
+            let _ = served.await;
+        });
+    }
+}
+
 async fn play_one(State(play): State<Arc<Play>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await;
@@ -203,9 +250,15 @@ async fn play_one(State(play): State<Arc<Play>>, request: Request) -> Response {
     let header = |name: &str| headers.get(name).cloned().unwrap_or_default();
     let seen = Seen {
         method: parts.method.to_string(),
-        path: parts.uri.to_string(),
+        path: match (parts.version, parts.uri.path_and_query()) {
+            // HTTP/2 always tells the whole URL; before, only those who take us for a proxy do.
+            (http::Version::HTTP_2, Some(path)) => path.to_string(),
+            _ => parts.uri.to_string(),
+        },
         host: header("host"),
         authorization: header("authorization"),
+        version: format!("{:?}", parts.version),
+        at: Instant::now(),
         body: String::from_utf8(body.unwrap_or_default().to_vec()).unwrap_or_default(),
         headers,
     };
