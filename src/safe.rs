@@ -1,14 +1,17 @@
 //! Values that must not leak, paths that must not leave, addresses that must not be asked:
-//! [`Secret`], [`SafePath`] and [`AddressRule`].
+//! [`Secret`], [`SafePath`] and [`AddressRule`]; and what may be shown of text from outside:
+//! [`printable`].
 //!
 //! A secret has no `Display`, and its `Debug` shows stars. A safe path is relative, normalised and
 //! held below its root. Pure; it never touches the file system or the network.
 
 mod address;
+mod printable;
 
 use std::fmt;
 
 pub use address::{AddressError, AddressRule};
+pub use printable::{printable, printable_lines};
 
 /// A value that is never printed, logged or serialised.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::safe::printable;
+
 /// An error with advice.
 #[derive(Debug)]
 struct Hinted {
@@ -39,13 +41,19 @@ impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
 
 /// Prints an error and its hint on stderr.
 pub(super) fn print(error: &anyhow::Error) {
-    anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
+    let text = printable(&format!("{error:#}"));
+    anstream::eprintln!("{ERROR}error:{ERROR:#} {text}");
     let hint = error
         .chain()
         .find_map(|cause| cause.downcast_ref::<Hinted>());
     if let Some(Hinted { hint, .. }) = hint {
-        anstream::eprintln!("{HINT}hint:{HINT:#} {hint}");
+        advise(hint);
     }
+}
+
+/// Prints advice on stderr.
+pub(super) fn advise(advice: &str) {
+    anstream::eprintln!("{HINT}hint:{HINT:#} {advice}");
 }
 
 const ERROR: clap::builder::styling::Style =

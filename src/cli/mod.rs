@@ -7,6 +7,7 @@ mod apiserver;
 mod build;
 mod completion;
 pub mod demo;
+mod explained;
 mod hint;
 mod output;
 mod policy;
@@ -89,7 +90,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Update(arguments) => update::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
         Command::Build(arguments) => build::run(&arguments),
-        Command::Policy(arguments) => policy::run(&arguments),
+        Command::Policy(arguments) => policy::run(arguments).await,
         Command::Tags(arguments) => tags::run(arguments).await,
         Command::Completion(arguments) => completion::run(&arguments),
     }

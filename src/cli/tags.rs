@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::hint::Hint;
-use crate::cli::{output, progress};
+use crate::cli::{explained, output, progress};
 use crate::image::Repository;
-use crate::policy::{Choice, Explanation, Filter, Policy};
+use crate::policy::{Choice, Filter, Policy};
 use crate::registry::{Access, Client, Keychain};
+use crate::safe::printable;
 
 /// The largest docker configuration that is read.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -85,7 +86,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let Some(policy) = policy else {
         return list(&listing.tags.to_strings(), arguments.output);
     };
-    show(&policy.explain(listing.tags.iter()), arguments.output)
+    let view = explained::View {
+        subject: "the policy",
+        tag: None,
+        format: arguments.output,
+    };
+    explained::show(&policy.explain(listing.tags.iter()), &view)
 }
 
 fn policy(arguments: &Arguments) -> anyhow::Result<Option<Policy>> {
@@ -166,44 +172,15 @@ fn credential(
 fn list(tags: &[String], format: output::Format) -> anyhow::Result<ExitCode> {
     match format {
         output::Format::Table => {
-            let lines: String = tags.iter().map(|tag| format!("{tag}\n")).collect();
+            let lines: String = tags
+                .iter()
+                .map(|tag| format!("{}\n", printable(tag)))
+                .collect();
             output::text_out(&lines)?;
         }
         format => output::print(format, &json!({ "tags": tags }))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Prints the verdicts; a policy that chooses nothing is a failure.
-fn show(explanation: &Explanation, format: output::Format) -> anyhow::Result<ExitCode> {
-    let rows = explanation.verdicts.iter().map(|verdict| {
-        let value = verdict.value.clone().unwrap_or_default();
-        vec![verdict.tag.clone(), value, verdict.outcome.to_string()]
-    });
-    match format {
-        output::Format::Table => {
-            let rows: Vec<_> = rows.collect();
-            output::text_out(&output::table(&["TAG", "COMPARED", "VERDICT"], &rows))?;
-        }
-        format => {
-            let verdicts = explanation.verdicts.iter().map(|verdict| {
-                json!({"tag": verdict.tag, "value": verdict.value,
-                    "verdict": verdict.outcome.to_string(),
-                    "refused": verdict.outcome.is_refused()})
-            });
-            let chosen = explanation
-                .selection
-                .as_ref()
-                .ok()
-                .map(|selection| &selection.tag);
-            let verdicts: Vec<Value> = verdicts.collect();
-            output::print(format, &json!({"chosen": chosen, "tags": verdicts}))?;
-        }
-    }
-    match &explanation.selection {
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(error) => Err(anyhow::anyhow!("{error}")).hint("no tag is allowed by this policy"),
-    }
 }
 
 #[cfg(test)]

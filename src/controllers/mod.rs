@@ -16,6 +16,7 @@ mod image_repository;
 mod image_update_automation;
 mod known_listings;
 mod kustomization;
+mod listed;
 mod marked_files;
 mod objects;
 mod once;
@@ -28,6 +29,7 @@ mod signing;
 mod wakes;
 
 pub use edit::FileUpdate;
+pub use listed::{ListError, list_tags};
 pub use once::{Chosen, OnceError, Updated, choose};
 pub use run::{Context, run};
 

@@ -3,7 +3,7 @@
 //! In: a policy and the tags in the order that a choice is made in. Out: the same choice or error
 //! as [`Policy::choose`] gives, and a [`Verdict`] a tag in that order. It decides nothing anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use super::choose::Rule;
@@ -64,7 +64,99 @@ pub enum Outcome {
     NotANumber,
 }
 
+/// Helps when a filter leaves a moving tag to a semver policy.
+const ADVICE_MOVING: &str = "semver compares versions, and what the filter leaves is none; to follow a \
+    moving tag such as latest, choose alphabetically with digestReflectionPolicy: Always";
+const ADVICE_NOT_A_VERSION: &str = "a version has three numbers, such as 1.2.3; for other tags use \
+    filterTags.extract, or alphabetical or numerical";
+const ADVICE_PRERELEASE: &str = "a range that names a pre-release, such as ^1.0.0-0, admits \
+    pre-releases; for suffixes such as -alpine use filterTags with extract";
+const ADVICE_NO_MATCH: &str = "the pattern matches none of the tags; it is RE2 and matches anywhere \
+    unless ^ and $ hold it";
+const ADVICE_NOT_A_NUMBER: &str =
+    "a filterTags.pattern that matches numbers alone keeps other tags out";
+
+impl Explanation {
+    /// Returns how many tags each rule decided on, by the rule's code.
+    pub fn counts(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for verdict in &self.verdicts {
+            *counts.entry(verdict.outcome.code()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Returns the newest tag when it is not the choice: the greatest version of all tags, or the last
+    /// tag by its bytes where none is a version.
+    pub fn newest_not_chosen(&self) -> Option<&Verdict> {
+        let versions = self.verdicts.iter().filter_map(|verdict| {
+            let version = Version::parse_tag(&verdict.tag).ok()?;
+            Some((version, verdict))
+        });
+        let newest = versions.max_by(|(a, _), (b, _)| a.cmp_precedence(b));
+        let newest = newest.map(|(_, verdict)| verdict);
+        let by_bytes = || self.verdicts.iter().max_by(|a, b| a.tag.cmp(&b.tag));
+        let newest = newest.or_else(by_bytes)?;
+        let is_as_new = |chosen: &Selection| {
+            let versions = (
+                Version::parse_tag(&chosen.tag),
+                Version::parse_tag(&newest.tag),
+            );
+            match versions {
+                (Ok(chosen), Ok(newest)) => chosen.cmp_precedence(&newest).is_eq(),
+                _ => chosen.tag == newest.tag,
+            }
+        };
+        let is_chosen = self.selection.as_ref().is_ok_and(is_as_new);
+        (!is_chosen).then_some(newest)
+    }
+
+    /// Returns what would help, if anything is known to: against an error first, else against the rule
+    /// that refuses the newest tag.
+    pub fn advice(&self) -> Option<&'static str> {
+        let any = |wanted: fn(&Outcome) -> bool| {
+            self.verdicts.iter().any(|verdict| wanted(&verdict.outcome))
+        };
+        let is_filtered = any(|outcome| matches!(outcome, Outcome::NoMatch { .. }));
+        match &self.selection {
+            Err(Error::NotANumber { .. }) => Some(ADVICE_NOT_A_NUMBER),
+            Err(Error::NoCandidates) => is_filtered.then_some(ADVICE_NO_MATCH),
+            Err(Error::NoneInRange)
+                if any(|outcome| matches!(outcome, Outcome::Prerelease { .. })) =>
+            {
+                Some(ADVICE_PRERELEASE)
+            }
+            Err(Error::NoneInRange) if any(|outcome| *outcome == Outcome::NotAVersion) => {
+                Some(if is_filtered {
+                    ADVICE_MOVING
+                } else {
+                    ADVICE_NOT_A_VERSION
+                })
+            }
+            Err(_) => None,
+            Ok(_) => match self.newest_not_chosen()?.outcome {
+                Outcome::Prerelease { .. } => Some(ADVICE_PRERELEASE),
+                _ => None,
+            },
+        }
+    }
+}
+
 impl Outcome {
+    /// Returns the rule's code, for programs; codes never change their meaning.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Chosen => "CHOSEN",
+            Self::Kept => "KEPT",
+            Self::NoMatch { .. } => "FILTERED_REGEX",
+            Self::SameValue { .. } => "EXTRACT_COLLISION",
+            Self::NotAVersion => "NOT_SEMVER",
+            Self::OutOfRange { .. } => "OUT_OF_RANGE",
+            Self::Prerelease { .. } => "PRERELEASE",
+            Self::NotANumber => "NOT_NUMERIC",
+        }
+    }
+
     /// Returns whether the policy refuses the tag.
     pub fn is_refused(&self) -> bool {
         !matches!(self, Self::Chosen | Self::Kept)
@@ -162,7 +254,7 @@ impl fmt::Display for Outcome {
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::{Choice, Filter, Outcome, Policy};
+    use crate::policy::{Choice, Explanation, Filter, Outcome, Policy};
 
     fn outcomes(policy: &Policy, tags: &[&str]) -> Vec<String> {
         let verdicts = policy.explain(tags.iter().copied()).verdicts;
@@ -191,6 +283,80 @@ mod tests {
                 "takes part and is not the latest",
             ]
         );
+    }
+
+    fn explained(choice: Choice, pattern: Option<&str>, tags: &[&str]) -> Explanation {
+        let filter = pattern.map(|pattern| Filter {
+            pattern: pattern.to_owned(),
+            extract: String::new(),
+        });
+        let policy = Policy::new(&choice, filter.as_ref()).unwrap();
+        policy.explain(tags.iter().copied())
+    }
+
+    fn semver(range: &str) -> Choice {
+        Choice::SemVer {
+            range: range.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_newest_tag_is_named_with_its_rule_unless_it_is_chosen() {
+        let newest = |range, tags: &[&str]| {
+            let explanation = explained(semver(range), None, tags);
+            let newest = explanation.newest_not_chosen();
+            newest.map(|verdict| (verdict.tag.clone(), verdict.outcome.code()))
+        };
+        let named = |tag: &str, code| Some((tag.to_owned(), code));
+        assert_eq!(
+            newest("1.x", &["latest", "2.0.0", "1.0.0"]),
+            named("2.0.0", "OUT_OF_RANGE")
+        );
+        assert_eq!(
+            newest("1.x", &["1.1.0-rc.1", "1.0.0"]),
+            named("1.1.0-rc.1", "PRERELEASE")
+        );
+        assert_eq!(newest("1.x", &["v1.0.0", "1.0.0"]), None);
+        assert_eq!(
+            newest("1.x", &["main", "edge"]),
+            named("main", "NOT_SEMVER")
+        );
+        assert_eq!(newest("1.x", &[]), None);
+    }
+
+    #[test]
+    fn a_moving_tag_under_semver_gets_the_advice_that_helps() {
+        let explanation = explained(semver("1.x"), Some("^latest$"), &["latest", "1.0.0"]);
+        let advice = explanation.advice().unwrap();
+        assert!(
+            advice.contains("digestReflectionPolicy: Always"),
+            "{advice}"
+        );
+        let numerical = Choice::Numerical {
+            order: "asc".to_owned(),
+        };
+        let advice = explained(numerical, None, &["1", "x"]).advice().unwrap();
+        assert!(advice.contains("matches numbers alone"), "{advice}");
+        let advice = explained(semver("1.x"), Some("^x$"), &["1.0.0"])
+            .advice()
+            .unwrap();
+        assert!(advice.contains("matches none"), "{advice}");
+        assert_eq!(explained(semver("1.x"), None, &["1.0.0"]).advice(), None);
+    }
+
+    #[test]
+    fn codes_count_every_tag_once() {
+        let tags = ["latest", "3.0.0", "1.3.0-rc.1", "1.2.0", "1.1.0", "x-1.0.0"];
+        let counts = explained(semver("^1"), Some("^[l0-9]"), &tags).counts();
+        let want = [
+            ("CHOSEN", 1),
+            ("FILTERED_REGEX", 1),
+            ("KEPT", 1),
+            ("NOT_SEMVER", 1),
+            ("OUT_OF_RANGE", 1),
+            ("PRERELEASE", 1),
+        ];
+        assert_eq!(counts, want.into());
     }
 
     #[test]

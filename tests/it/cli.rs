@@ -6,7 +6,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::world::process::towpath;
+use crate::world::process::{Process, towpath};
 use crate::world::registry::{DockerRegistry, Lock};
 
 /// What a command did.
@@ -163,9 +163,116 @@ fn a_table_that_is_wrong_fails_and_is_named() {
     let done = run(&["policy", "test", path]);
     assert_eq!(done.code, Some(1));
     assert!(done.stdout.contains("FAILED"), "{}", done.stdout);
-    for text in ["mine: the smaller wins: ", "1.1.0", "0 passed, 1 failed"] {
+    for text in [
+        "mine.test.yaml:2: the smaller wins: ",
+        "1.1.0",
+        "0 passed, 1 failed",
+    ] {
         assert!(done.stderr.contains(text), "{text:?} in {}", done.stderr);
     }
+    let done = run(&["policy", "test", path, "-o", "junit"]);
+    assert_eq!(done.code, Some(1));
+    let place = format!("file=\"{path}/mine.test.yaml\" line=\"2\"");
+    for text in [
+        "<?xml ",
+        "<testsuites tests=\"1\" failures=\"1\">",
+        "<testsuite name=\"mine\" tests=\"1\" failures=\"1\">",
+        "name=\"the smaller wins\"",
+        &place,
+        "<failure message=\"want: chooses 1.0.0; got: chooses 1.1.0\">",
+    ] {
+        assert!(done.stdout.contains(text), "{text:?} in {}", done.stdout);
+    }
+}
+
+/// An ImagePolicy and its ImageRepository.
+fn policy_of(image: &str) -> String {
+    let policy = include_str!("../../policies/semver-stable.yaml");
+    format!(
+        "{policy}---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageRepository\n\
+         metadata:\n  name: app\nspec:\n  image: {image}\n  interval: 1h\n  insecure: true\n"
+    )
+}
+
+#[test]
+fn an_explanation_of_a_list_of_tags_names_the_rule_of_each() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = |name: &str| format!("{}/{name}", folder.path().display());
+    write(folder.path(), "policy.yaml", &policy_of("127.0.0.1:1/a/b"));
+    write(
+        folder.path(),
+        "tags",
+        "1.0.0\nlatest\n1.1.0\n2.0.0\n1.2.0-rc.1\n",
+    );
+    let (policy, tags) = (path("policy.yaml"), path("tags"));
+    let explain = ["policy", "explain", "-f", &policy, "--tags-file", &tags];
+    let done = run(&explain);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let want = "TAG          COMPARED     RULE           VERDICT\n\
+        latest       latest       NOT_SEMVER     is not a version\n\
+        2.0.0        2.0.0        OUT_OF_RANGE   is outside of the range \"1.x\"\n\
+        1.2.0-rc.1   1.2.0-rc.1   PRERELEASE     is a pre-release, and the range \"1.x\" names none\n\
+        1.1.0        1.1.0        CHOSEN         is the latest\n\
+        1.0.0        1.0.0        KEPT           takes part and is not the latest\n";
+    assert_eq!(done.stdout, want);
+    let stderr = "default/semver-stable chooses 1.1.0 of 5 tags: 1 CHOSEN, 1 KEPT, 1 NOT_SEMVER, \
+        1 OUT_OF_RANGE, 1 PRERELEASE\n\
+        the newest, 2.0.0, is outside of the range \"1.x\"\n";
+    assert_eq!(done.stderr, stderr);
+
+    let one = data(&[&explain[..], &["--tag", "2.0.0", "-o", "json"]].concat());
+    let one: Value = serde_json::from_str(&one).expect("it is JSON");
+    assert_eq!(one["chosen"], "1.1.0");
+    assert_eq!(one["newest"]["rule"], "OUT_OF_RANGE");
+    assert_eq!(one["tags"][0]["tag"], "2.0.0");
+    assert_eq!(one["tags"][1], Value::Null);
+    refused(
+        &[&explain[..], &["--tag", "9.9.9"]].concat(),
+        1,
+        &["9.9.9 is not among the 5 tags"],
+    );
+
+    write(folder.path(), "tags", "[\"latest\", \"edge\"]");
+    let none = run(&explain);
+    assert_eq!(none.code, Some(1), "no choice is a failure");
+    for text in ["error: ", "chooses none of 2 tags", "hint: "] {
+        assert!(none.stderr.contains(text), "{text:?} in {}", none.stderr);
+    }
+    refused(&["policy", "explain", "app"], 2, &["--data", "--filename"]);
+    let other = ["policy", "explain", "other", "-f", &policy];
+    refused(&other, 1, &["no such ImagePolicy"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_scans_the_registry_that_manifests_or_a_cluster_name() {
+    let registry = DockerRegistry::start(Lock::Open);
+    let image = format!("{}/acme/app", registry.host());
+    for tag in ["1.0.0", "1.1.0", "1.1.0.sig"] {
+        let pushed = towpath::cli::demo::registry::push(&image, tag, tag.as_bytes()).await;
+        pushed.expect("the registry takes it");
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("policy.yaml");
+    write(folder.path(), "policy.yaml", &policy_of(&image));
+    let path = file.to_str().expect("it is text");
+    let rows = data(&["policy", "explain", "-f", path]);
+    assert_eq!(rows.lines().count(), 3, "signatures are left out: {rows}");
+    assert!(rows.contains("1.1.0   1.1.0      CHOSEN"), "{rows}");
+
+    let text = policy_of(&image).replace("metadata:\n", "metadata:\n  namespace: default\n");
+    write(folder.path(), "policy.yaml", &text);
+    let folder = folder.path().join("data");
+    let process = Process::run(&folder, &file, &[]).await;
+    let folder = folder.to_str().expect("it is text");
+    let served = [
+        "policy",
+        "explain",
+        "default/semver-stable",
+        "--data",
+        folder,
+    ];
+    assert_eq!(data(&served), rows);
+    drop(process);
 }
 
 #[tokio::test(flavor = "multi_thread")]
