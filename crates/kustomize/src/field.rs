@@ -21,10 +21,12 @@ pub(crate) struct FieldSpec {
     parts: Vec<Part>,
 }
 
+/// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part {
-    name: String,
-    is_list: bool,
+pub(crate) struct Part {
+    pub name: String,
+    /// Whether a list is expected there.
+    pub is_list: bool,
 }
 
 /// What a missing or null field becomes.
@@ -55,6 +57,10 @@ impl FieldSpec {
             path: path.into(),
             create,
         }
+    }
+
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     pub(crate) fn from_record(record: &FieldSpecRecord) -> Self {

@@ -84,6 +84,14 @@ impl<'a> BorrowedGvk<'a> {
         }
     }
 
+    pub(crate) fn to_owned(self) -> Gvk {
+        Gvk {
+            group: self.group.into(),
+            version: self.version.into(),
+            kind: self.kind.into(),
+        }
+    }
+
     /// Returns whether every part that the selector has is equal here.
     pub(crate) fn is_selected(self, selector: &Gvk) -> bool {
         let part = |wanted: &str, own: &str| wanted.is_empty() || wanted == own;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod absorb;
+mod branches;
 mod build;
 mod config;
 mod crds;

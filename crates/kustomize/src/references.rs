@@ -8,10 +8,11 @@ use std::collections::{HashMap, HashSet};
 
 use yaml::{Content, Node};
 
-use crate::config::{Config, NameReference};
-use crate::error::{Error, Place as _};
-use crate::field::{Create, FieldSpec};
-use crate::id::{Gvk, Id, Scopes};
+use crate::branches::Branches;
+use crate::config::Config;
+use crate::error::Error;
+use crate::field::FieldSpec;
+use crate::id::{BorrowedGvk, Gvk, Id, Scopes};
 use crate::resource::{Resource, replace_keeping_style, set_field};
 
 /// Brings every reference up to date.
@@ -27,83 +28,68 @@ pub(crate) fn fix(list: &mut [Resource], config: &Config, scopes: &Scopes) -> Re
     }
     let mut places = Places::new(config);
     for resource in list {
-        let original = resource.original_gvk();
-        let chosen: Vec<Place<'_>> = places
-            .of(original.kind)
-            .iter()
-            .filter(|(_, _, spec)| original.is_selected(&spec.gvk))
-            .copied()
-            .collect();
-        let mut referrer = None;
-        for (_, reference, spec) in chosen {
-            let referrer = match &referrer {
-                Some(referrer) => referrer,
-                None => referrer.insert(Referrer::new(resource, scopes)?),
-            };
+        let branches = places.of(resource.original_gvk());
+        let referrer = Referrer::new(resource, scopes)?;
+        let set = &mut |node: &mut Node, spec: &FieldSpec, target: &Gvk| {
             let step = Step {
                 candidates: &candidates,
-                referrer,
-                target: &reference.target,
+                referrer: &referrer,
+                target,
                 spec,
             };
-            spec.visit(&mut resource.node, Create::Nothing, &mut |node| {
-                step.set(node)
-            })
-            .within(|| {
-                format!(
-                    "updating name reference in '{}' of {}",
-                    spec.path, referrer.id
-                )
+            step.set(node)
+        };
+        branches
+            .visit(&mut resource.node, set)
+            .map_err(|(spec, problem)| {
+                let path = &spec.path;
+                Error::invalid(format!("considering field '{path}': {problem}")).within(format!(
+                    "updating name reference in '{path}' of {}",
+                    referrer.id
+                ))
             })?;
-        }
     }
     Ok(())
 }
 
-/// A place where a name stands, and its rank among all of them.
-type Place<'a> = (usize, &'a NameReference, &'a FieldSpec);
-
 /// The places where names stand, by the kind of the object that has them.
 struct Places<'a> {
-    /// Those of the kind alone.
-    by_kind: HashMap<&'a str, Vec<Place<'a>>>,
-    any_kind: Vec<Place<'a>>,
-    /// Of the kinds that were asked for: both together, in their order.
-    known: HashMap<String, Vec<Place<'a>>>,
+    all: Vec<(&'a FieldSpec, &'a Gvk)>,
+    /// Those of the kinds that were asked for.
+    known: HashMap<String, Vec<(Gvk, Branches<'a, &'a Gvk>)>>,
 }
 
 impl<'a> Places<'a> {
     fn new(config: &'a Config) -> Self {
-        let mut places = Self {
-            by_kind: HashMap::new(),
-            any_kind: Vec::new(),
+        let all = config.name_reference.iter().flat_map(|reference| {
+            let specs = reference.specs.iter();
+            specs.map(move |spec| (spec, &reference.target))
+        });
+        Self {
+            all: all.collect(),
             known: HashMap::new(),
-        };
-        let all = config.name_reference.iter();
-        let all =
-            all.flat_map(|reference| reference.specs.iter().map(move |spec| (reference, spec)));
-        for (at, (reference, spec)) in all.enumerate() {
-            match spec.gvk.kind.as_str() {
-                "" => places.any_kind.push((at, reference, spec)),
-                kind => places
-                    .by_kind
-                    .entry(kind)
-                    .or_default()
-                    .push((at, reference, spec)),
-            }
         }
-        places
     }
 
-    /// Returns the places of a kind in their order.
-    fn of(&mut self, kind: &str) -> &[Place<'a>] {
-        if !self.known.contains_key(kind) {
-            let mut places = self.by_kind.get(kind).cloned().unwrap_or_default();
-            places.extend(&self.any_kind);
-            places.sort_by_key(|(at, _, _)| *at);
-            self.known.insert(kind.to_owned(), places);
+    /// Returns the places of a kind.
+    fn of(&mut self, gvk: BorrowedGvk<'_>) -> &Branches<'a, &'a Gvk> {
+        if !self.known.contains_key(gvk.kind) {
+            self.known.insert(gvk.kind.to_owned(), Vec::new());
         }
-        &self.known[kind]
+        let versions = self
+            .known
+            .get_mut(gvk.kind)
+            .expect("because it was put there");
+        let at = versions
+            .iter()
+            .position(|(own, _)| own.group == gvk.group && own.version == gvk.version);
+        let at = at.unwrap_or_else(|| {
+            let places = self.all.iter().copied();
+            let chosen = places.filter(|(spec, _)| gvk.is_selected(&spec.gvk));
+            versions.push((gvk.to_owned(), Branches::new(chosen)));
+            versions.len() - 1
+        });
+        &versions[at].1
     }
 }
 

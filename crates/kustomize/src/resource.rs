@@ -161,7 +161,8 @@ impl Resource {
     }
 
     pub(crate) fn effective_namespace(&self, scopes: &Scopes) -> &str {
-        scopes.effective_of(self.group(), self.version(), self.kind(), self.namespace())
+        let gvk = self.borrowed_gvk();
+        scopes.effective_of(gvk.group, gvk.version, gvk.kind, self.namespace())
     }
 
     pub(crate) fn original_namespace<'a>(&'a self, scopes: &Scopes) -> &'a str {
@@ -172,7 +173,8 @@ impl Resource {
     }
 
     pub(crate) fn is_cluster(&self, scopes: &Scopes) -> bool {
-        scopes.is_cluster(self.group(), self.version(), self.kind())
+        let gvk = self.borrowed_gvk();
+        scopes.is_cluster(gvk.group, gvk.version, gvk.kind)
     }
 
     /// Remembers the id of now before it changes.

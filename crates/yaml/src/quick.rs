@@ -37,6 +37,9 @@ pub(crate) fn read(text: &str) -> Option<Node> {
     reader.is_at_end().then_some(node)
 }
 
+/// A line and a column.
+type Position = (u32, u32);
+
 struct Reader<'text> {
     text: &'text str,
     bytes: &'text [u8],
@@ -164,7 +167,7 @@ impl<'text> Reader<'text> {
 
     /// Reads the items of a sequence; returns them and where the first one begins, if it stands on
     /// the line of its dash.
-    fn items(&mut self, indent: usize) -> Option<(Vec<Node>, Option<(u32, u32)>)> {
+    fn items(&mut self, indent: usize) -> Option<(Vec<Node>, Option<Position>)> {
         self.deeper()?;
         let mut items = Vec::new();
         let mut first = None;

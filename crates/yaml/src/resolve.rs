@@ -4,6 +4,9 @@
 //! (API objects, configuration files) knows the booleans of YAML 1.1, version 3 (kyaml) only
 //! `true` and `false`. It never looks at tags or styles; the callers do.
 
+/// The longest word that is not a string: `false`.
+const WORD_MAX: usize = 5;
+
 /// Whose rules decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rules {
@@ -48,6 +51,7 @@ pub fn resolve(text: &str, rules: Rules) -> Plain {
             number(text)
         }
         b'.' => infinity(text).or_else(|| float(text)).unwrap_or(Plain::Str),
+        _ if text.len() > WORD_MAX => Plain::Str,
         _ if is_null(text) => Plain::Null,
         _ => boolean(text, rules).map_or(Plain::Str, Plain::Bool),
     }

@@ -33,6 +33,15 @@ impl Analysis {
                 is_string: false,
             };
         }
+        if is_simple(text) {
+            return Self {
+                multiline: false,
+                plain_allowed: true,
+                single_allowed: true,
+                block_allowed: true,
+                is_string: crate::resolve::is_string(text),
+            };
+        }
         let mut indicators = text.starts_with("---") || text.starts_with("...");
         let (mut special, mut breaks) = (false, false);
         let (mut break_space, mut space_break) = (false, false);
@@ -74,6 +83,15 @@ impl Analysis {
     pub(crate) fn is_multiline(&self) -> bool {
         self.multiline
     }
+}
+
+/// Returns whether a text holds only what needs no quotes and no folding anywhere in it: most do.
+fn is_simple(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"._/-:".contains(&byte);
+    let first = text.bytes().next();
+    first.is_some_and(|byte| byte.is_ascii_alphanumeric())
+        && text.bytes().all(inner)
+        && !text.ends_with(':')
 }
 
 /// The text so far and where it stands.
@@ -152,6 +170,13 @@ impl Writer {
     fn plain(&mut self, text: &str, indent: usize, is_key: bool) {
         if !self.whitespace {
             self.put(' ');
+        }
+        if is_simple(text) {
+            self.out.push_str(text);
+            self.column += text.len();
+            self.whitespace = false;
+            self.indention = false;
+            return;
         }
         let mut spaces = false;
         let mut chars = text.chars().peekable();
