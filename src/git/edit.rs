@@ -71,16 +71,22 @@ fn edit_folder(
         None => BTreeMap::new(),
     };
     for (name, bytes) in &folder.files {
-        let blob = Object::new(Kind::Blob, bytes.to_vec())?;
+        let mut blob = Object::new(Kind::Blob, bytes.to_vec())?;
         let mode = match entries.get(*name) {
             None => EntryKind::Blob.into(),
             Some(entry) if entry.mode.is_blob() => entry.mode,
             Some(_) => return Err(not_a(path, name, "is no regular file")),
         };
         let old = entries.insert((*name).to_owned(), entry(name, mode, blob.id));
-        if old.is_none_or(|old| old.oid != blob.id) {
-            new.push(blob);
+        match old {
+            Some(old) if old.oid == blob.id => continue,
+            Some(old) => {
+                let (_, content) = read(db, old.oid)?;
+                blob = blob.edited_from(old.oid, &content);
+            }
+            None => {}
         }
+        new.push(blob);
     }
     for (name, below) in &folder.folders {
         let old = match entries.get(*name) {
@@ -96,11 +102,16 @@ fn edit_folder(
         entries: entries.into_values().collect(),
     };
     sorted.entries.sort();
-    let object = Object::of(&sorted)?;
+    let mut object = Object::of(&sorted)?;
     let id = object.id;
-    if tree != Some(id) {
-        new.push(object);
+    if tree == Some(id) {
+        return Ok(id);
     }
+    if let Some(tree) = tree.filter(|tree| !tree.is_empty_tree()) {
+        let (_, content) = read(db, tree)?;
+        object = object.edited_from(tree, &content);
+    }
+    new.push(object);
     Ok(id)
 }
 

@@ -101,6 +101,12 @@ pub enum Error {
         /// The chain of causes.
         cause: String,
     },
+    /// A push was sent, and neither its answer came nor what the branch is now.
+    #[error("the answer to the push was lost, it may have landed: {cause}")]
+    AnswerLost {
+        /// What went wrong first; it names the repository.
+        cause: Box<Error>,
+    },
     /// The time ran out.
     #[error("{url} did not answer within {after:?} (spec.timeout)")]
     Timeout {
@@ -185,9 +191,24 @@ impl Error {
     /// Returns whether doing the same again later may succeed without anybody changing the object.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connection { .. } | Self::Timeout { .. } | Self::Protocol { .. } => true,
+            Self::Connection { .. }
+            | Self::Timeout { .. }
+            | Self::Protocol { .. }
+            | Self::AnswerLost { .. } => true,
             Self::Status { status, .. } => *status >= 500 || *status == 429,
             _ => false,
+        }
+    }
+}
+
+impl Error {
+    /// Returns the error of a push that was sent with this one for an answer.
+    pub(super) fn of_lost_answer(self) -> Self {
+        match self.is_transient() {
+            true => Self::AnswerLost {
+                cause: Box::new(self),
+            },
+            false => self,
         }
     }
 }

@@ -269,6 +269,12 @@ impl Http {
         if have == want {
             return Ok(());
         }
+        if have.starts_with("text/plain") && want.ends_with("-advertisement") {
+            return Err(Error::Unsupported {
+                url: self.remote.url.to_string(),
+                what: "dumb http",
+            });
+        }
         Err(Error::Protocol {
             url: self.remote.url.to_string(),
             what: format!(

@@ -10,6 +10,7 @@
 
 mod checkout;
 mod commit;
+mod delta;
 mod edit;
 mod error;
 mod files;

@@ -1,7 +1,7 @@
 //! Git objects and packs: made, written, read back.
 //!
-//! In: objects or the bytes of a pack. Out: a pack without deltas, or a pack and its index in a
-//! repository. Blocking. It speaks to no server.
+//! In: objects or the bytes of a pack. Out: a pack, thin when its reader has what was edited, or a pack
+//! and its index in a repository. Blocking. It speaks to no server.
 
 use std::{
     collections::HashSet,
@@ -15,12 +15,15 @@ use gix::{
     objs::{CommitRef, Find, Kind, TagRef, TreeRefIter, WriteTo},
 };
 
-use super::{Error, error::chain};
+use super::{Error, delta::delta, error::chain};
 
 /// Largest single object taken, in bytes.
 pub const OBJECT_BYTES_MAX: usize = 256 << 20;
 /// Most objects walked for one pack.
 pub const OBJECTS_MAX: usize = 5_000_000;
+
+/// The number of a delta whose base is named by its id, within a pack.
+const REF_DELTA: u8 = 7;
 
 /// The only object format there is here.
 pub(crate) const HASH: gix::hash::Kind = gix::hash::Kind::Sha1;
@@ -31,6 +34,8 @@ pub(crate) struct Object {
     pub(crate) id: ObjectId,
     pub(crate) kind: Kind,
     pub(crate) data: Vec<u8>,
+    /// What it was made of, and how; only when that is much shorter than its content.
+    delta: Option<(ObjectId, Vec<u8>)>,
 }
 
 impl Object {
@@ -40,7 +45,23 @@ impl Object {
             id: format!("new {kind}"),
             cause: chain(&cause),
         })?;
-        Ok(Self { id, kind, data })
+        Ok(Self {
+            id,
+            kind,
+            data,
+            delta: None,
+        })
+    }
+
+    /// Returns this object as one that was edited: `old` is its content under the id `base`, which
+    /// whoever gets a thin pack has.
+    pub(super) fn edited_from(self, base: ObjectId, old: &[u8]) -> Self {
+        let delta = delta(old, &self.data);
+        let is_short = delta.len() < self.data.len() / 2;
+        Self {
+            delta: is_short.then_some((base, delta)),
+            ..self
+        }
     }
 
     /// Returns the object that `value` is written as.
@@ -141,7 +162,7 @@ pub(crate) fn walk_tree(
     Ok(())
 }
 
-/// Writes a pack, one object after the other, without deltas.
+/// Writes a pack, one object after the other; its deltas are of objects outside.
 pub(crate) struct PackWriter<W: Write> {
     out: W,
     hasher: gix::hash::Hasher,
@@ -168,6 +189,15 @@ impl<W: Write> PackWriter<W> {
             Kind::Blob => 3,
             Kind::Tag => 4,
         };
+        self.entry(code, &[], data)
+    }
+
+    /// Adds an object as what was changed of another one, which is not in the pack.
+    fn add_delta(&mut self, base: ObjectId, delta: &[u8]) -> std::io::Result<()> {
+        self.entry(REF_DELTA, base.as_slice(), delta)
+    }
+
+    fn entry(&mut self, code: u8, base: &[u8], data: &[u8]) -> std::io::Result<()> {
         let mut size = data.len();
         let mut header = vec![(code << 4) | (size & 0x0f) as u8];
         size >>= 4;
@@ -178,6 +208,7 @@ impl<W: Write> PackWriter<W> {
             header.push((size & 0x7f) as u8);
             size >>= 7;
         }
+        header.extend_from_slice(base);
         let mut zlib = flate2::write::ZlibEncoder::new(header, flate2::Compression::fast());
         zlib.write_all(data)?;
         let entry = zlib.finish()?;
@@ -198,13 +229,28 @@ impl<W: Write> PackWriter<W> {
     }
 }
 
-/// Returns a pack of these objects.
+/// Returns a thin pack of these objects, for somebody who has what they were edited from.
 pub(crate) fn pack_of(objects: &[Object]) -> Result<Vec<u8>, Error> {
+    write_pack(objects, |pack, object| match &object.delta {
+        Some((base, delta)) => pack.add_delta(*base, delta),
+        None => pack.add(object.kind, &object.data),
+    })
+}
+
+/// Returns a pack of these objects for somebody who takes no thin ones.
+pub(super) fn whole_pack_of(objects: &[Object]) -> Result<Vec<u8>, Error> {
+    write_pack(objects, |pack, object| pack.add(object.kind, &object.data))
+}
+
+fn write_pack(
+    objects: &[Object],
+    add: impl Fn(&mut PackWriter<Vec<u8>>, &Object) -> std::io::Result<()>,
+) -> Result<Vec<u8>, Error> {
     let write = || {
         let n = u32::try_from(objects.len()).map_err(std::io::Error::other)?;
         let mut pack = PackWriter::start(Vec::new(), n)?;
         for object in objects {
-            pack.add(object.kind, &object.data)?;
+            add(&mut pack, object)?;
         }
         pack.finish()
     };

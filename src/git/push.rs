@@ -13,7 +13,7 @@ use super::{
     checkout::{Checkout, Selector},
     commit::{Change, commit},
     edit::edit,
-    objects,
+    objects::{self, Object},
     receive::{Command, Report, request, send},
     references::{self, Offer},
     refspec::RefSpec,
@@ -135,7 +135,8 @@ pub type Recomputed = Result<Option<Change>, Box<dyn std::error::Error + Send + 
 /// A commit ready to go.
 struct Prepared {
     commit: ObjectId,
-    pack: Vec<u8>,
+    /// What the server does not have: blobs, trees, the commit.
+    new: Vec<Object>,
 }
 
 /// What one try to push came to.
@@ -284,13 +285,11 @@ impl Repository {
         }];
         let refspecs = self.refspec_commands(target, offer, (&basis, commit));
         commands.extend(refspecs.await?);
-        let request = request(
-            &self.transport,
-            offer,
-            &commands,
-            &target.options,
-            &prepared.pack,
-        )?;
+        let pack = match offer.capabilities.has("no-thin") {
+            true => objects::whole_pack_of(&prepared.new)?,
+            false => objects::pack_of(&prepared.new)?,
+        };
+        let request = request(&self.transport, offer, &commands, &target.options, &pack)?;
         failpoint::hit("push.before_send");
         let sent = self.timed(send(&self.transport, offer, request)).await;
         let selector = Selector::Branch(target.branch.clone());
@@ -307,7 +306,10 @@ impl Repository {
         let now = match (&later, &report) {
             (Ok(later), _) => head_of(later, reference),
             // The first error is the one that explains.
-            (Err(_), Err(_)) => return Err(report.expect_err("because it is an error here")),
+            (Err(_), Err(_)) => {
+                let first = report.expect_err("because it is an error here");
+                return Err(first.of_lost_answer());
+            }
             (Err(_), Ok(_)) => head,
         };
         let refused_elsewhere = |report: &Report| {
@@ -474,11 +476,10 @@ impl Repository {
             let object = commit(&change, tree, basis.commit)?;
             let commit = object.id;
             new.push(object);
-            let pack = objects::pack_of(&new)?;
             failpoint::hit("commit.before_write_object");
-            mirror.take_own(&pack)?;
+            mirror.take_own(&objects::pack_of(&new)?)?;
             failpoint::hit("commit.after_write_object");
-            Ok((recompute, Some(Prepared { commit, pack })))
+            Ok((recompute, Some(Prepared { commit, new })))
         })
         .await
     }

@@ -117,15 +117,16 @@ pub(super) async fn send(
         .post(&offer.base, Service::ReceivePack, body, bound)
         .await?;
     let mut report = Report::default();
-    let mut status = Vec::new();
+    // A line may come in pieces; what is kept is bounded as the whole answer is.
+    let (mut status, mut said) = (Vec::new(), Vec::new());
     let banded = offer.capabilities.has("side-band-64k");
     while let Some(line) = lines.next().await? {
         match (line, banded) {
             (Line::Data(data), true) => match data.split_first() {
                 Some((1, bytes)) => status.extend_from_slice(bytes),
-                Some((2, text)) => messages(transport, text, &mut report.messages),
+                Some((2, text)) => said.extend_from_slice(text),
                 Some((3, text)) => {
-                    messages(transport, text, &mut report.messages);
+                    said.extend_from_slice(text);
                     report.refused = Some((String::new(), pkt::text(text)));
                 }
                 _ => return Err(lines.broken("a line of no side band in the answer to the push")),
@@ -135,7 +136,13 @@ pub(super) async fn send(
             (Line::Delimiter, _) => {}
         }
     }
+    report.messages = messages(transport, &said);
     read_banded_status(&lines, &status, &mut report)?;
+    let secrets = transport.remote().secrets();
+    report.unpack = redact_values(&report.unpack, &secrets);
+    if let Some((_, reason)) = &mut report.refused {
+        *reason = redact_values(reason, &secrets);
+    }
     if report.refused.is_some() {
         return Ok(report);
     }
@@ -175,17 +182,16 @@ fn read_status(line: &str, report: &mut Report) {
     }
 }
 
-/// Keeps the lines of a side band's text, without secrets and control characters.
-fn messages(transport: &Transport, text: &[u8], messages: &mut Vec<String>) {
-    let text = redact_values(
-        &String::from_utf8_lossy(text),
-        &transport.remote().secrets(),
-    );
-    for line in text.split(['\n', '\r']) {
+/// Returns the lines of a side band's text, without secrets and control characters.
+fn messages(transport: &Transport, text: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(text);
+    let text = redact_values(&text, &transport.remote().secrets());
+    let lines = text.split(['\n', '\r']).map(|line| {
         let line: String = line.chars().filter(|c| !c.is_control()).collect();
-        let line = line.trim_end();
-        if !line.is_empty() && messages.len() < MESSAGES_MAX {
-            messages.push(line.to_owned());
-        }
-    }
+        line.trim_end().to_owned()
+    });
+    lines
+        .filter(|line| !line.is_empty())
+        .take(MESSAGES_MAX)
+        .collect()
 }

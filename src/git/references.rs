@@ -139,7 +139,7 @@ pub(super) async fn offer(transport: &Transport, service: Service) -> Result<Off
                 offer.capabilities.insert(&pkt::text(&data));
             }
         }
-        _ => read_version_0(&mut lines, line, &mut offer).await?,
+        _ => read_version_0(transport, &mut lines, line, &mut offer).await?,
     }
     if offer
         .capabilities
@@ -157,14 +157,19 @@ pub(super) async fn offer(transport: &Transport, service: Service) -> Result<Off
 }
 
 /// Reads references with the capabilities behind the first one's NUL.
-async fn read_version_0(lines: &mut Lines, first: Line, offer: &mut Offer) -> Result<(), Error> {
+async fn read_version_0(
+    transport: &Transport,
+    lines: &mut Lines,
+    first: Line,
+    offer: &mut Offer,
+) -> Result<(), Error> {
     let mut references = References::default();
     let mut next = first;
     let mut is_first = true;
     while let Line::Data(data) = &next {
         let mut line = pkt::text(data);
         if let Some(text) = line.strip_prefix("ERR ") {
-            return Err(lines.broken(format!("the server says: {text}")));
+            return Err(transport.says(lines, text));
         }
         if is_first && let Some((head, words)) = line.split_once('\0') {
             words
@@ -226,7 +231,7 @@ pub(super) async fn list(
     while let Line::Data(data) = lines.expect().await? {
         let line = pkt::text(&data);
         if let Some(text) = line.strip_prefix("ERR ") {
-            return Err(lines.broken(format!("the server says: {text}")));
+            return Err(transport.says(&lines, text));
         }
         let mut words = line.split(' ');
         let (Some(id), Some(name)) = (words.next(), words.next()) else {

@@ -2,7 +2,13 @@
 //!
 //! In: a service, then bodies of requests. Out: packet lines. What they mean is said elsewhere.
 
-use super::{Error, http::Http, lines::Lines, remote::Remote, ssh::Ssh};
+use super::{
+    Error,
+    http::Http,
+    lines::Lines,
+    remote::{Remote, redact_values},
+    ssh::Ssh,
+};
 
 /// The two services of a Git server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,12 @@ impl Transport {
             Self::Http(http) => &http.remote,
             Self::Ssh(ssh) => &ssh.remote,
         }
+    }
+
+    /// Returns the error of a server that said why it does not go on, without secrets.
+    pub(super) fn says(&self, lines: &Lines, text: &str) -> Error {
+        let text = redact_values(text, &self.remote().secrets());
+        lines.broken(format!("the server says: {text}"))
     }
 
     /// Returns the lines of what a service offers, at most `max` bytes, and where requests go.

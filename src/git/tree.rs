@@ -8,7 +8,10 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 
 use gix::{
     ObjectId,
-    objs::{Find, Kind, TreeRefIter},
+    objs::{
+        Find, Kind, TreeRefIter,
+        tree::{EntryMode, EntryRef},
+    },
 };
 
 use super::{
@@ -249,30 +252,49 @@ fn entries(db: &impl Find, path: &str, id: ObjectId) -> Result<Vec<Entry>, Error
         return Ok(Vec::new());
     }
     let (_, data) = read(db, id)?;
-    TreeRefIter::from_bytes(&data, HASH)
-        .map(|entry| {
-            let entry = entry.map_err(|cause| Error::Object {
-                id: id.to_string(),
-                cause: chain(&cause),
-            })?;
-            let name = String::from_utf8(entry.filename.to_vec()).map_err(|_| Error::Path {
-                path: join(path, &String::from_utf8_lossy(entry.filename)),
-                reason: "the name is not UTF-8".to_owned(),
-            })?;
-            check_name(&join(path, &name), &name)?;
-            let mode = entry.mode;
-            let kind = match () {
-                () if mode.is_tree() => EntryKind::Folder,
-                () if mode.is_link() => EntryKind::Link,
-                () if mode.is_commit() => EntryKind::Submodule,
-                () => EntryKind::File {
-                    executable: mode.is_executable(),
-                },
-            };
-            let id = entry.oid.to_owned();
-            Ok(Entry { name, kind, id })
-        })
-        .collect()
+    let malformed = |cause: String| Error::Object {
+        id: id.to_string(),
+        cause,
+    };
+    let mut last: Option<EntryRef<'_>> = None;
+    let mut entries = Vec::new();
+    for entry in TreeRefIter::from_bytes(&data, HASH) {
+        let entry = entry.map_err(|cause| malformed(chain(&cause)))?;
+        if last.is_some_and(|last| last >= entry) {
+            let name = join(path, &String::from_utf8_lossy(entry.filename));
+            return Err(malformed(format!("{name} is there twice or out of order")));
+        }
+        last = Some(entry);
+        let name = String::from_utf8(entry.filename.to_vec()).map_err(|_| Error::Path {
+            path: join(path, &String::from_utf8_lossy(entry.filename)),
+            reason: "the name is not UTF-8".to_owned(),
+        })?;
+        let below = join(path, &name);
+        check_name(&below, &name)?;
+        let kind = kind(entry.mode).ok_or_else(|| Error::Path {
+            path: below,
+            reason: format!(
+                "has the mode {:o}, which is none of Git's",
+                entry.mode.value()
+            ),
+        })?;
+        let id = entry.oid.to_owned();
+        entries.push(Entry { name, kind, id });
+    }
+    Ok(entries)
+}
+
+/// Returns what a mode makes of an entry, or nothing when it is none of Git's.
+fn kind(mode: EntryMode) -> Option<EntryKind> {
+    match mode.value() & 0o170_000 {
+        0o040_000 => Some(EntryKind::Folder),
+        0o120_000 => Some(EntryKind::Link),
+        0o160_000 => Some(EntryKind::Submodule),
+        0o100_000 => Some(EntryKind::File {
+            executable: mode.is_executable(),
+        }),
+        _ => None,
+    }
 }
 
 /// Fails when `name` would not stay an entry of its folder, or is Git's own.
@@ -280,11 +302,21 @@ pub(crate) fn check_name(path: &str, name: &str) -> Result<(), Error> {
     let reason = match name {
         "" | "." | ".." => "is no name of a file",
         name if name.contains(['/', '\\', '\0']) => "has a separator in a name",
-        name if name.eq_ignore_ascii_case(".git") => "is Git's own folder",
+        name if is_git_folder(name) => "is Git's own folder",
         _ => return Ok(()),
     };
     Err(Error::Path {
         path: path.to_owned(),
         reason: reason.to_owned(),
     })
+}
+
+/// Returns whether some file system takes a name for Git's own folder: without regard to case, what
+/// HFS+ overlooks, what NTFS drops from the end, its streams and its short names.
+fn is_git_folder(name: &str) -> bool {
+    let seen = |c: &char| !matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let plain: String = name.chars().filter(seen).collect();
+    let stem = plain.split(':').next().unwrap_or_default();
+    let stem = stem.trim_end_matches(['.', ' ']);
+    stem.eq_ignore_ascii_case(".git") || stem.eq_ignore_ascii_case("git~1")
 }

@@ -12,7 +12,6 @@ use super::{
     lines::{Line, Lines},
     pkt,
     references::Offer,
-    remote::redact_values,
     transport::{Service, Transport},
 };
 
@@ -48,8 +47,8 @@ pub(super) async fn fetch(
         .post(&offer.base, Service::UploadPack, body, bound)
         .await?;
     let first = match version_2 {
-        true => skip_sections(&mut lines).await?,
-        false => skip_answers(&mut lines).await?,
+        true => skip_sections(transport, &mut lines).await?,
+        false => skip_answers(transport, &mut lines).await?,
     };
     read_bands(transport, &mut lines, first, sink).await?;
     if version_2 {
@@ -125,13 +124,13 @@ fn request_0(transport: &Transport, offer: &Offer, want: &Want<'_>) -> Result<Ve
 }
 
 /// Reads up to the `packfile` section and returns the first line within it.
-async fn skip_sections(lines: &mut Lines) -> Result<Line, Error> {
+async fn skip_sections(transport: &Transport, lines: &mut Lines) -> Result<Line, Error> {
     loop {
         match lines.expect().await? {
             Line::Data(data) => {
                 let text = pkt::text(&data);
                 if let Some(text) = text.strip_prefix("ERR ") {
-                    return Err(lines.broken(format!("the server says: {text}")));
+                    return Err(transport.says(lines, text));
                 }
                 if text == "packfile" {
                     return lines.expect().await;
@@ -144,7 +143,7 @@ async fn skip_sections(lines: &mut Lines) -> Result<Line, Error> {
 }
 
 /// Reads `shallow`, `ACK` and `NAK` lines and returns the first line behind them.
-async fn skip_answers(lines: &mut Lines) -> Result<Line, Error> {
+async fn skip_answers(transport: &Transport, lines: &mut Lines) -> Result<Line, Error> {
     loop {
         let line = lines.expect().await?;
         match &line {
@@ -152,7 +151,7 @@ async fn skip_answers(lines: &mut Lines) -> Result<Line, Error> {
             Line::Data(data) => {
                 let text = pkt::text(data);
                 if let Some(text) = text.strip_prefix("ERR ") {
-                    return Err(lines.broken(format!("the server says: {text}")));
+                    return Err(transport.says(lines, text));
                 }
             }
             Line::Flush | Line::Delimiter => {}
@@ -177,10 +176,7 @@ async fn read_bands(
         match data.split_first() {
             Some((1, pack)) => sink.write_all(pack).await.map_err(failed)?,
             Some((2, _)) => {}
-            Some((3, text)) => {
-                let text = redact_values(&pkt::text(text), &transport.remote().secrets());
-                return Err(lines.broken(format!("the server says: {text}")));
-            }
+            Some((3, text)) => return Err(transport.says(lines, &pkt::text(text))),
             _ => return Err(lines.broken("a line of no side band within the pack")),
         }
         next = lines.expect().await?;

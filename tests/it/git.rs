@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 mod demo;
+mod hostile;
 mod hosting;
+mod lost;
 mod push;
 mod signing;
 mod ssh;

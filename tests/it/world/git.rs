@@ -36,6 +36,8 @@ pub enum Fault {
     Status(u16),
     /// A web page.
     Page,
+    /// References as a server of files sends them.
+    Dumb,
     /// The same path below another origin and prefix, such as `http://other:80/moved`.
     RedirectTo(&'static str),
 }
@@ -315,6 +317,14 @@ async fn bridge(
         Some(Fault::RedirectTo(place)) => {
             let to = format!("{place}{uri}");
             return (StatusCode::FOUND, [(header::LOCATION, to)]).into_response();
+        }
+        Some(Fault::Dumb) => {
+            let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+            return (
+                kind,
+                "b59a33ac2ab4d6a0c6b8c0c2e1f7b9c0d5e4f3a2\trefs/heads/main\n",
+            )
+                .into_response();
         }
         Some(Fault::Page) => return axum::response::Html("<html>hello</html>").into_response(),
         _ => {}
