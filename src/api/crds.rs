@@ -2,7 +2,7 @@
 //!
 //! kube's derive gives names, columns and schemas; what it cannot say is put right here, on the
 //! generated tree: structural schemas without `nullable`, the root's own fields, the list's kind,
-//! the status' default.
+//! the status' default, and an older version of the image kinds.
 //! The committed copies in `crds/` are for people and are renewed by the test `crds`.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -11,6 +11,12 @@ use schemars::Schema;
 use serde_json::{Value, json};
 
 use super::{GitRepository, ImagePolicy, ImageRepository, ImageUpdateAutomation, Kustomization};
+
+/// The group whose kinds are served in an older version as well.
+const IMAGE_GROUP: &str = "image.toolkit.fluxcd.io";
+/// That version. Its specs are those of `v1`, so converting an object is renaming its `apiVersion`;
+/// `status.latestImage`, which it had once, has become `status.latestRef` long ago.
+const IMAGE_VERSION_BEFORE: &str = "v1beta2";
 
 const API_VERSION_DESCRIPTION: &str = "The version of the schema that this object is written in: its group, a slash, and the version.";
 const KIND_DESCRIPTION: &str = "The kind of this object.";
@@ -44,7 +50,28 @@ fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition {
         finish_schema(root);
         finish_root(root);
     }
+    if crd["spec"]["group"] == IMAGE_GROUP {
+        add_version_before(&mut crd);
+    }
     serde_json::from_value(crd).expect("because the changes keep to the shape of a CRD")
+}
+
+/// Adds the older version: served with a warning, stored as `v1`.
+fn add_version_before(crd: &mut Value) {
+    let kind = crd["spec"]["names"]["kind"].clone();
+    let kind = kind.as_str().unwrap_or_default();
+    let Some(versions) = crd["spec"]["versions"].as_array_mut() else {
+        return;
+    };
+    let Some(mut before) = versions.first().cloned() else {
+        return;
+    };
+    before["name"] = IMAGE_VERSION_BEFORE.into();
+    before["storage"] = false.into();
+    before["deprecated"] = true.into();
+    let warning = format!("{IMAGE_VERSION_BEFORE} {kind} is deprecated, upgrade to v1");
+    before["deprecationWarning"] = warning.into();
+    versions.push(before);
 }
 
 fn finish_root(root: &mut Value) {

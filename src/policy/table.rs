@@ -13,6 +13,11 @@ use crate::api::{ImagePolicy, ImagePolicySpec, ImageRef};
 
 /// The longest text that is read, policy or table.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+/// The versions of ImagePolicy that are read; their specs are the same.
+const API_VERSIONS: [&str; 2] = [
+    "image.toolkit.fluxcd.io/v1",
+    "image.toolkit.fluxcd.io/v1beta2",
+];
 /// The name that images have in tables; only tags and digests matter there.
 const IMAGE_NAME: &str = "image";
 
@@ -123,7 +128,7 @@ fn read_policy(text: &str) -> Result<ImagePolicySpec, Error> {
     };
     let field = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
     let (version, kind) = (field("apiVersion"), field("kind"));
-    if version != "image.toolkit.fluxcd.io/v1" || kind != "ImagePolicy" {
+    if !API_VERSIONS.contains(&version.as_str()) || kind != "ImagePolicy" {
         return Err(not_a_policy(format!("not {version:?} {kind:?}")));
     }
     let policy: ImagePolicy = serde_json::from_value(document).map_err(Error::PolicyFields)?;
@@ -265,6 +270,14 @@ spec:
     fn a_text_longer_than_its_bound_is_refused() {
         let long = " ".repeat(TEXT_BYTES_MAX + 1);
         assert!(matches!(run(&long, ""), Err(Error::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_policy_of_the_older_version_is_read_and_a_still_older_one_is_not() {
+        let of = |version: &str| POLICY.replace("fluxcd.io/v1", &format!("fluxcd.io/{version}"));
+        assert!(run(&of("v1beta2"), "cases: []").is_ok());
+        let error = run(&of("v1beta1"), "cases: []");
+        assert!(matches!(error, Err(Error::NotAPolicy { .. })));
     }
 
     #[test]

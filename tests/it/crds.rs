@@ -11,9 +11,12 @@ use serde_json::Value;
 /// What Flux's files carry and a definition of ours rightly does not.
 const FOREIGN_ANNOTATION: &str = "controller-gen.kubebuilder.io/version";
 
-/// Versions that Flux serves and we do not, by name of the definition: none. The betas of the image
-/// kinds are served neither by Flux 2.9 nor by us.
-const VERSIONS_LEFT_OUT: &[(&str, &str)] = &[];
+/// Versions that Flux has left behind and we still serve, by name of the definition.
+const VERSIONS_LEFT_OUT: &[(&str, &str)] = &[
+    ("imagepolicies.image.toolkit.fluxcd.io", "v1beta2"),
+    ("imagerepositories.image.toolkit.fluxcd.io", "v1beta2"),
+    ("imageupdateautomations.image.toolkit.fluxcd.io", "v1beta2"),
+];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api/crds")

@@ -149,10 +149,77 @@ async fn kubectl_sees_waits_explains_and_changes_what_the_demo_serves() {
     ] {
         assert!(explained.contains(text), "{text:?} in {explained}");
     }
+    check_version_before(&demo);
     check_commit(&demo).await;
     terminate(&demo.child);
     let ended = demo.child.wait().expect("it is our child");
     assert_eq!(ended.code(), Some(0));
+}
+
+/// Image kinds of the version before, as manifests of old have them.
+const BEFORE: &str = "
+apiVersion: image.toolkit.fluxcd.io/v1beta2
+kind: ImageRepository
+metadata: {name: before, namespace: flux-system}
+spec: {image: ghcr.io/acme/before, interval: 1h, suspend: true}
+---
+apiVersion: image.toolkit.fluxcd.io/v1beta2
+kind: ImagePolicy
+metadata: {name: before, namespace: flux-system}
+spec:
+  imageRepositoryRef: {name: app}
+  filterTags: {pattern: '^[0-9.]+$'}
+  policy: {semver: {range: '>=1.0.0'}}
+---
+apiVersion: image.toolkit.fluxcd.io/v1beta2
+kind: ImageUpdateAutomation
+metadata: {name: before, namespace: flux-system}
+spec:
+  suspend: true
+  interval: 1h
+  sourceRef: {kind: GitRepository, name: fleet}
+  git: {commit: {author: {email: a@example.com}}}
+  update: {path: ./apps, strategy: Setters}
+";
+
+/// Applies objects of the version before, and reads them in both versions.
+fn check_version_before(demo: &Demo) {
+    let file = demo.folder.path().join("before.yaml");
+    std::fs::write(&file, BEFORE).expect("the folder is writable");
+    demo.with_input("apply", Some(&file));
+    let again = demo.with_input("apply", Some(&file));
+    assert_eq!(again.matches("unchanged").count(), 3, "{again}");
+    for kind in [
+        "imagerepositories",
+        "imagepolicies",
+        "imageupdateautomations",
+    ] {
+        let read = |version: &str| {
+            let resource = format!("{kind}.{version}.image.toolkit.fluxcd.io");
+            demo.kubectl(&format!("get {resource} before -n flux-system -o json"))
+        };
+        let (now, before) = (read("v1"), read("v1beta2"));
+        assert!(
+            now.contains(r#""apiVersion": "image.toolkit.fluxcd.io/v1","#),
+            "{now}"
+        );
+        let renamed = now.replacen("fluxcd.io/v1\"", "fluxcd.io/v1beta2\"", 1);
+        let spec = |text: &str| {
+            let object: serde_json::Value = serde_json::from_str(text).expect("it is JSON");
+            (object["apiVersion"].clone(), object["spec"].clone())
+        };
+        assert_eq!(spec(&before), spec(&renamed), "{kind}");
+    }
+    // The controllers act on it as on any other.
+    let policies = "imagepolicies.v1beta2.image.toolkit.fluxcd.io";
+    demo.kubectl(&format!(
+        "wait --for=condition=Ready --timeout=30s -n flux-system {policies}/before"
+    ));
+    let text = demo.kubectl(&format!("get {policies} -n flux-system"));
+    let (titles, rows) = table(&text);
+    assert_eq!(titles.join(" "), "NAME IMAGE TAG READY STATUS AGE");
+    assert!(rows.iter().any(|row| row["NAME"] == "before"), "{text}");
+    demo.with_input("delete", Some(&file));
 }
 
 /// Applies a changed policy, which makes the automation commit.
