@@ -9,6 +9,7 @@ mod completion;
 pub mod demo;
 mod explained;
 mod hint;
+mod lint;
 mod output;
 mod policy;
 mod progress;
@@ -43,6 +44,7 @@ enum Command {
     Build(build::Arguments),
     Completion(completion::Arguments),
     Demo(demo::Arguments),
+    Lint(lint::Arguments),
     Policy(policy::Arguments),
     Run(run::Arguments),
     Tags(tags::Arguments),
@@ -89,6 +91,7 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => run::run(arguments).await,
         Command::Update(arguments) => update::run(arguments).await,
         Command::Demo(arguments) => demo::run(arguments).await,
+        Command::Lint(arguments) => lint::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
         Command::Policy(arguments) => policy::run(arguments).await,
         Command::Tags(arguments) => tags::run(arguments).await,

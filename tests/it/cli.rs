@@ -1,6 +1,8 @@
 //! The command line as scripts and people meet it: exit codes, what goes to stdout and what to
 //! stderr, hints, and the commands that need no cluster.
 
+mod lint;
+
 use std::path::Path;
 use std::process::Output;
 

@@ -1,0 +1,155 @@
+//! `towpath lint` as people and CI meet it: places, exit codes, and what `--fix` writes.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{data, run, write};
+
+const POLICIES: &str = r#"apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImageRepository
+metadata: {name: app, namespace: flux-system}
+spec: {image: ghcr.io/acme/app, interval: 1h}
+---
+apiVersion: image.toolkit.fluxcd.io/v1
+kind: ImagePolicy
+metadata: {name: app, namespace: flux-system}
+spec: {imageRepositoryRef: {name: app}, policy: {semver: {range: 1.x}}}
+"#;
+const CLEAN: &str = "image: ghcr.io/acme/app:1.0.0 # {\"$imagepolicy\": \"flux-system:app\"}\n";
+
+fn linted(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
+    let path = folder.to_str().expect("it is text");
+    let done = run(&[&["lint", path], more].concat());
+    (done.code, done.stdout.replace(path, ""), done.stderr)
+}
+
+#[test]
+fn a_folder_without_faults_is_silent_and_zero() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    write(folder.path(), "policies.yaml", POLICIES);
+    write(folder.path(), "app.yaml", CLEAN);
+    let (code, stdout, stderr) = linted(folder.path(), &[]);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
+    assert_eq!(stderr, "2 files, 0 findings\n");
+}
+
+#[test]
+fn every_fault_has_its_place_and_its_kind() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    write(folder.path(), "policies.yaml", POLICIES);
+    for (name, text, want) in [
+        (
+            "a",
+            "x: y # {\"$imagepolicy\": \"flux-system:ap\"}\n",
+            "1:6: unknown: no policy",
+        ),
+        (
+            "b",
+            "x: y # {\"$imagepolicy\": \"flux-system:app:Tag\"}\n",
+            "1:6: malformed: ",
+        ),
+        (
+            "c",
+            "x: y # {'$imagepolicy': 'flux-system:app'}\n",
+            "1:10: malformed: the key",
+        ),
+        (
+            "d",
+            "x: 1\n# {\"$imagepolicy\": \"flux-system:app\"}\ny: z\n",
+            "2:1: place: ",
+        ),
+        (
+            "e",
+            "x: # {\"$imagepolicy\": \"flux-system:app\"}\n  y: z\n",
+            "1:4: place: ",
+        ),
+        (
+            "f",
+            "x: |\n  a\n  b: c # {\"$imagepolicy\": \"flux-system:app\"}\n",
+            "place: ",
+        ),
+        (
+            "g",
+            "é: 1\nimage: ghcr.io/acme/app:1.0.0\n",
+            "2:8: missing: ",
+        ),
+        (
+            "h",
+            "x: [ # {\"$imagepolicy\": \"flux-system:app\"}\n",
+            ": broken: ",
+        ),
+        (
+            "i",
+            "x: y # {\"$imagepolicy\": \"flux-system:app:digest\"}\n",
+            "unknown: \"flux-system:app:digest\"",
+        ),
+    ] {
+        write(folder.path(), "x.yaml", text);
+        let (code, stdout, stderr) = linted(folder.path(), &[]);
+        assert_eq!(code, Some(1), "{name}: {stdout}{stderr}");
+        let first = stdout.lines().next().expect("it says something");
+        assert!(first.starts_with("/x.yaml:"), "{name}: {stdout}");
+        assert!(first.contains(want), "{name}: {want:?} in {stdout}");
+        assert!(
+            stdout
+                .lines()
+                .nth(1)
+                .expect("it helps")
+                .starts_with("  hint: "),
+            "{name}: {stdout}"
+        );
+    }
+    write(folder.path(), "x.yaml", "image: ghcr.io/acme/app:1.0.0\n");
+    let (_, stdout, _) = linted(folder.path(), &["-o", "json"]);
+    let found: Value = serde_json::from_str(&stdout).expect("it is JSON");
+    assert_eq!(found[0]["kind"], "missing");
+    assert_eq!(found[0]["marker"], "flux-system:app");
+    assert_eq!(
+        (&found[0]["line"], &found[0]["column"]),
+        (&1.into(), &8.into())
+    );
+}
+
+#[test]
+fn fix_inserts_missing_markers_and_changes_no_other_byte() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let policies = folder.path().join("policies.yaml");
+    write(folder.path(), "policies.yaml", POLICIES);
+    let other = POLICIES.replace("name: app, namespace", "name: other, namespace");
+    let before = "\u{feff}# Head\r\nimage:   'ghcr.io/acme/app:1.0.0'  \r\nb: \"é\"\r\n---\r\n\
+        images:\r\n- name: ghcr.io/acme/app\r\n  newTag: 1.0.0\r\n- {image: 'ghcr.io/acme/app:1', a: b}";
+    write(folder.path(), "x.yaml", before);
+    let (code, stdout, stderr) = linted(folder.path(), &["--fix"]);
+    assert_eq!(code, Some(1), "one cannot be fixed: {stdout}{stderr}");
+    assert_eq!(stdout.lines().count(), 2, "{stdout}");
+    assert!(stdout.contains("/x.yaml:8:11: missing: "), "{stdout}");
+    assert!(stderr.starts_with("2 markers inserted\n"), "{stderr}");
+    let file = folder.path().join("x.yaml");
+    let after = std::fs::read_to_string(&file).expect("it is there");
+    let want = before
+        .replace(
+            "app:1.0.0'",
+            "app:1.0.0' # {\"$imagepolicy\": \"flux-system:app\"}",
+        )
+        .replace(
+            "newTag: 1.0.0",
+            "newTag: 1.0.0 # {\"$imagepolicy\": \"flux-system:app:tag\"}",
+        );
+    assert_eq!(after, want);
+
+    // Of two policies of one image, somebody must say which.
+    std::fs::write(&policies, format!("{POLICIES}---\n{other}")).expect("it is writable");
+    write(folder.path(), "x.yaml", "image: ghcr.io/acme/app:1.0.0\n");
+    let (code, stdout, _) = linted(folder.path(), &["--fix"]);
+    assert_eq!(code, Some(1));
+    assert!(stdout.contains("--fix --policy NAME"), "{stdout}");
+    let (code, _, stderr) = linted(folder.path(), &["--fix", "--policy", "other"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    assert_eq!(
+        text,
+        "image: ghcr.io/acme/app:1.0.0 # {\"$imagepolicy\": \"flux-system:other\"}\n"
+    );
+    data(&["lint", folder.path().to_str().expect("it is text")]);
+}
