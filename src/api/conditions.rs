@@ -41,6 +41,8 @@ pub mod reasons {
     pub const AUTHENTICATION_FAILED: &str = "AuthenticationFailed";
     /// Ours: the spec asks for something that this version does not do.
     pub const NOT_SUPPORTED: &str = "NotSupported";
+    /// A marker in the repository writes nothing; of ours, for events.
+    pub const MARKER_WITHOUT_EFFECT: &str = "MarkerWithoutEffect";
     /// Ours: the object does not read as its kind (an API server with a looser schema).
     pub const INVALID_OBJECT: &str = "InvalidObject";
     // Images.

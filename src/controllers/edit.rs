@@ -3,12 +3,13 @@
 //! In: an automation, what its policies chose, the head of a branch. Out: the change to commit, or
 //! nothing. Runs on a blocking thread; reads the commit's tree and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::ResourceExt;
 
-use super::marked_files::MarkedFiles;
+use super::marked_files::update_tree;
+use super::marker_index::MarkerIndex;
 use super::policy_state::{TRAILER, policy_state};
 use crate::api::{ImageRef, ImageUpdateAutomation};
 use crate::failpoint;
@@ -16,7 +17,7 @@ use crate::git::{self, Basis, Change, Person, Recomputed, SigningKey};
 use crate::reconcile::Timestamp;
 use crate::safe::SafePath;
 use crate::template::{self, Data, FileChange, ObjectChange};
-use crate::update::{self, PolicyChoice, Setters, SettersError};
+use crate::update::{self, PolicyChoice, Reason, Setters, SettersError};
 
 /// Most markers without effect that are told of one run.
 const INEFFECTIVE_MAX: usize = 20;
@@ -24,6 +25,7 @@ const INEFFECTIVE_MAX: usize = 20;
 /// What an automation writes.
 pub(super) struct Edit {
     setters: Setters,
+    index: Arc<MarkerIndex>,
     path: String,
     template: String,
     author: Person,
@@ -34,6 +36,15 @@ pub(super) struct Edit {
     signing_key: Option<Arc<SigningKey>>,
     state: String,
     last: Last,
+}
+
+/// The policies that count for an automation, by name.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Policies {
+    /// What they have chosen.
+    pub chosen: BTreeMap<String, ImageRef>,
+    /// Those that have chosen nothing yet.
+    pub waiting: BTreeSet<String>,
 }
 
 /// Why an edit could not be made.
@@ -66,12 +77,13 @@ pub struct FileUpdate {
 
 /// What the last making of an edit has to say, beside the change.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Last(Arc<Mutex<Vec<String>>>);
+pub(super) struct Last(Arc<Mutex<Option<Vec<String>>>>);
 
 impl Last {
-    /// Takes the markers that had no effect and the documents that were left alone.
-    pub fn take_ineffective(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Takes the markers that had no effect and the documents that were left alone; nothing when no
+    /// edit was made.
+    pub fn take_ineffective(&self) -> Option<Vec<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -79,21 +91,23 @@ impl Edit {
     /// Returns the edit of an automation. Fails when a choice is no valid reference.
     pub fn new(
         object: &ImageUpdateAutomation,
-        policies: &BTreeMap<String, ImageRef>,
-        now: Timestamp,
+        policies: &Policies,
+        (index, now): (Arc<MarkerIndex>, Timestamp),
     ) -> Result<Self, SettersError> {
         let namespace = object.namespace().unwrap_or_default();
-        let choices = policies.iter().map(|(name, latest)| PolicyChoice {
+        let choices = policies.chosen.iter().map(|(name, latest)| PolicyChoice {
             namespace: &namespace,
             name,
             latest,
         });
-        let setters = Setters::new(choices)?;
+        let waiting = policies.waiting.iter().map(String::as_str);
+        let setters = Setters::new(choices)?.with_waiting(&namespace, waiting);
         let commit = object.spec.git.as_ref().map(|git| git.commit.clone());
         let author = commit.as_ref().map(|commit| commit.author.clone());
         let template = commit.as_ref().and_then(|c| c.message_template.clone());
         Ok(Self {
             setters,
+            index,
             path: object.spec.update.path.clone().unwrap_or_default(),
             template: template.unwrap_or_default(),
             author: Person {
@@ -110,7 +124,7 @@ impl Edit {
             namespace,
             time_s: now.as_second(),
             signing_key: None,
-            state: policy_state(object, policies),
+            state: policy_state(object, &policies.chosen),
             last: Last::default(),
         })
     }
@@ -160,10 +174,7 @@ impl Edit {
         if basis.commit.is_none() {
             return Err(EditError::Empty);
         }
-        // A path that would leave the tree is held within it by the engine; all is read then.
-        let folder = SafePath::parse(&self.path).unwrap_or_default();
-        let files = MarkedFiles::read(&basis.tree, &folder)?;
-        let report = update::run(&files, &self.path, &self.setters)?;
+        let report = update_tree(&basis.tree, &self.index, &self.path, &self.setters)?;
         self.tell(&report);
         let edits = report.writes();
         let edits = edits.map(|(path, bytes)| {
@@ -192,14 +203,31 @@ impl Edit {
 
     fn tell(&self, report: &update::Report) {
         let lines = report.files.iter().flat_map(|file| {
-            let markers = file.ineffective.iter();
+            let markers = file
+                .ineffective
+                .iter()
+                .filter(|told| self.concerns(&told.reason));
             let markers = markers.map(|m| (m.line, format!("{}: {}", m.marker, m.reason)));
             let problems = file.problems.iter().map(|p| (p.line, p.reason.clone()));
             let lines = markers.chain(problems);
             lines.map(|(line, text)| format!("{}:{line}: {text}", file.path))
         });
         let mut last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = lines.take(INEFFECTIVE_MAX).collect();
+        *last = Some(lines.take(INEFFECTIVE_MAX).collect());
+    }
+}
+
+impl Edit {
+    /// Returns whether a marker without effect is told: those of policies that will have a tag and of
+    /// other namespaces, whose automations write them, are not.
+    fn concerns(&self, reason: &Reason) -> bool {
+        match reason {
+            Reason::NoTagYet(_) => false,
+            Reason::UnknownPolicy(policy) => {
+                policy.split(':').next() == Some(self.namespace.as_str())
+            }
+            _ => true,
+        }
     }
 }
 

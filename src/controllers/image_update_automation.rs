@@ -8,6 +8,7 @@ mod act;
 mod done;
 #[cfg(test)]
 mod fixtures;
+mod ineffective;
 mod plan;
 mod route;
 
@@ -17,14 +18,16 @@ use kube::{Client, ResourceExt};
 
 pub(super) use self::act::Preview;
 use self::done::Done;
+pub(super) use self::ineffective::IneffectiveMarkers;
 use self::plan::Plan;
 use super::artifacts::Artifacts;
+use super::marker_index::MarkerIndex;
 use super::objects::World;
 use super::{Failure, failed};
 use crate::api::annotations::IMAGE_AUTOMATION;
 use crate::api::{ImageUpdateAutomation, ImageUpdateAutomationStatus, reasons};
 use crate::git::Git;
-use crate::reconcile::{Change, Clock, Controller, Decision, Progress, Report, Timestamp};
+use crate::reconcile::{Change, Clock, Controller, Decision, Key, Progress, Report, Timestamp};
 
 /// Updates for ImageUpdateAutomations.
 pub(super) struct ImageUpdateAutomations {
@@ -34,6 +37,8 @@ pub(super) struct ImageUpdateAutomations {
     pub artifacts: Arc<Artifacts>,
     pub world: Arc<World>,
     pub records: Records,
+    pub index: Arc<MarkerIndex>,
+    pub ineffective: IneffectiveMarkers,
 }
 
 /// Where it is kept what was pushed.
@@ -70,7 +75,11 @@ impl Controller for ImageUpdateAutomations {
         progress: &Progress,
     ) -> Done {
         let result = self.run(object, &plan, progress).await;
-        Done { plan, result }
+        Done {
+            plan,
+            result,
+            ineffective: self.ineffective.take_news(&Key::of(object.as_ref())),
+        }
     }
 
     fn report(
@@ -86,7 +95,11 @@ impl Controller for ImageUpdateAutomations {
         Ok(())
     }
 
-    fn changed(&self, _: &Change<ImageUpdateAutomation>) {}
+    fn changed(&self, change: &Change<ImageUpdateAutomation>) {
+        if change.new.is_none() {
+            self.ineffective.forget(&change.key);
+        }
+    }
 }
 
 /// Returns the failure of an automation whose source cannot be reached as it says.

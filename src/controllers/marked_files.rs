@@ -1,69 +1,56 @@
 //! A commit's tree, as the update engine visits it.
 //!
-//! In: a tree and the folder to look into. Out: what stands where, and the bytes of files that may
-//! hold a marker. Everything below the folder is read in one walk, so that the work grows with the
-//! number of files; what a link leads to elsewhere is read when it is asked for.
+//! In: a tree and what is known of its markers. Out: the entries that matter, and the bytes of files
+//! that are to change. What is not known yet is read once; what a link leads to is read when it is asked
+//! for.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use crate::git::{EntryKind, Error, Tree, TreeReader};
+use super::marker_index::MarkerIndex;
+use crate::git::{EntryKind, Error, ObjectId, Tree, TreeReader};
 use crate::safe::SafePath;
-use crate::update::{Files, Kind};
+use crate::update::{self, Files, Kind, Report, Setters, Survey};
 
-/// What every marker begins with; a file without it is kept as an empty one.
-const TOKEN: &[u8] = b"$imagepolicy";
-
-/// A commit's tree.
-pub(super) struct MarkedFiles {
-    reader: TreeReader,
-    folders: HashMap<String, Vec<(String, Kind)>>,
-    files: HashMap<String, Vec<u8>>,
-    links: HashMap<String, String>,
+/// Rewrites the marked files below a folder of a commit's tree. Reads only what the index does not know,
+/// and the files that change. Fails when the folder is not there or an object cannot be read.
+pub fn update_tree(
+    tree: &Tree,
+    index: &MarkerIndex,
+    path: &str,
+    setters: &Setters,
+) -> Result<Report, update::Error> {
+    update::run(&MarkedFiles::new(tree, index), path, setters)
 }
 
-impl MarkedFiles {
-    /// Reads the files below a folder. Fails when an object cannot be read.
-    pub fn read(tree: &Tree, folder: &SafePath) -> Result<Self, Error> {
-        let reader = tree.reader();
-        let mut all = Self {
+/// A commit's tree.
+struct MarkedFiles<'i> {
+    reader: TreeReader,
+    index: &'i MarkerIndex,
+    /// The ids of what the entries of visited folders are, by path.
+    ids: RefCell<HashMap<String, ObjectId>>,
+}
+
+impl<'i> MarkedFiles<'i> {
+    /// Returns the files of a tree. Nothing is read yet.
+    fn new(tree: &Tree, index: &'i MarkerIndex) -> Self {
+        Self {
             reader: tree.reader(),
-            folders: HashMap::new(),
-            files: HashMap::new(),
-            links: HashMap::new(),
-        };
-        if reader.kind(folder)? == Some(EntryKind::Folder) {
-            all.folders.insert(folder.as_str().to_owned(), Vec::new());
+            index,
+            ids: RefCell::default(),
         }
-        reader.walk(folder, &mut |visited| {
-            let path = visited.path.to_owned();
-            let (parent, name) = path.rsplit_once('/').unwrap_or(("", &path));
-            let siblings = all.folders.entry(parent.to_owned()).or_default();
-            siblings.push((name.to_owned(), kind(visited.kind)));
-            match visited.kind {
-                EntryKind::Folder => {
-                    all.folders.insert(path, Vec::new());
-                }
-                EntryKind::File { .. } => {
-                    let mut bytes = visited.bytes()?;
-                    if !may_be_marked(&bytes) {
-                        bytes = Vec::new();
-                    }
-                    all.files.insert(path, bytes);
-                }
-                EntryKind::Link => {
-                    let target = visited.bytes()?;
-                    all.links.insert(path, text(&target));
-                }
-                EntryKind::Submodule => {}
-            }
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(all)
+    }
+
+    fn id(&self, path: &SafePath) -> Result<Option<ObjectId>, Error> {
+        if let Some(id) = self.ids.borrow().get(path.as_str()) {
+            return Ok(Some(*id));
+        }
+        self.reader.id(path)
     }
 }
 
-impl Files for MarkedFiles {
+impl Files for MarkedFiles<'_> {
     type Error = Error;
 
     fn kind(&self, path: &SafePath) -> Result<Option<Kind>, Error> {
@@ -71,44 +58,48 @@ impl Files for MarkedFiles {
     }
 
     fn entries(&self, folder: &SafePath) -> Result<Vec<(String, Kind)>, Error> {
-        if let Some(entries) = self.folders.get(folder.as_str()) {
-            return Ok(entries.clone());
+        let Some(id) = self.id(folder)? else {
+            return Ok(Vec::new());
+        };
+        let entries = self.index.folder(&self.reader, folder.as_str(), id)?;
+        let mut ids = self.ids.borrow_mut();
+        let mut named = Vec::new();
+        for entry in entries.iter().flat_map(|entries| entries.iter()) {
+            ids.insert(below(folder, &entry.name), entry.id());
+            named.push((entry.name.clone(), kind(entry.kind)));
         }
-        let entries = self.reader.entries(folder)?.unwrap_or_default();
-        let entries = entries.into_iter();
-        Ok(entries
-            .map(|entry| (entry.name, kind(entry.kind)))
-            .collect())
+        Ok(named)
     }
 
     fn read(&self, file: &SafePath) -> Result<Vec<u8>, Error> {
-        if let Some(bytes) = self.files.get(file.as_str()) {
-            return Ok(bytes.clone());
+        match self.id(file)? {
+            Some(id) => self.reader.bytes(file.as_str(), id),
+            None => Ok(Vec::new()),
         }
-        Ok(self.reader.read(file)?.unwrap_or_default())
+    }
+
+    fn known(&self, file: &SafePath) -> Result<Option<Arc<Survey>>, Error> {
+        let Some(id) = self.id(file)? else {
+            return Ok(None);
+        };
+        // A file without a marker has nothing to tell.
+        let known = self.index.file(&self.reader, file.as_str(), id)?;
+        Ok(Some(known.unwrap_or_default()))
     }
 
     fn target(&self, link: &SafePath) -> Result<String, Error> {
-        if let Some(target) = self.links.get(link.as_str()) {
-            return Ok(target.clone());
-        }
-        let parent = link
-            .as_str()
-            .rsplit_once('/')
-            .map_or("", |(parent, _)| parent);
-        let parent = SafePath::parse(parent).map_err(|error| Error::Path {
-            path: link.to_string(),
-            reason: error.to_string(),
-        })?;
-        let mut target = String::new();
-        self.reader.walk(&parent, &mut |visited| {
-            if visited.path != link.as_str() {
-                return Ok(ControlFlow::Continue(()));
-            }
-            target = text(&visited.bytes()?);
-            Ok(ControlFlow::Break(()))
-        })?;
-        Ok(target)
+        let target = match self.id(link)? {
+            Some(id) => self.reader.bytes(link.as_str(), id)?,
+            None => Vec::new(),
+        };
+        Ok(String::from_utf8_lossy(&target).into_owned())
+    }
+}
+
+fn below(folder: &SafePath, name: &str) -> String {
+    match folder.as_str() {
+        "" => name.to_owned(),
+        folder => format!("{folder}/{name}"),
     }
 }
 
@@ -119,12 +110,4 @@ fn kind(kind: EntryKind) -> Kind {
         EntryKind::Link => Kind::Link,
         EntryKind::Submodule => Kind::Other,
     }
-}
-
-fn may_be_marked(bytes: &[u8]) -> bool {
-    bytes.windows(TOKEN.len()).any(|window| window == TOKEN)
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

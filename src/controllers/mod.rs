@@ -18,6 +18,7 @@ mod known_listings;
 mod kustomization;
 mod listed;
 mod marked_files;
+mod marker_index;
 mod objects;
 mod once;
 mod outcome;
@@ -30,6 +31,8 @@ mod wakes;
 
 pub use edit::FileUpdate;
 pub use listed::{ListError, list_tags};
+pub use marked_files::update_tree;
+pub use marker_index::MarkerIndex;
 pub use once::{Chosen, OnceError, Updated, choose};
 pub use run::{Context, run};
 

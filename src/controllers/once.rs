@@ -16,7 +16,9 @@ use super::artifacts::Artifacts;
 use super::edit::{Edit, FileUpdate};
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
-use super::image_update_automation::{ImageUpdateAutomations, Preview, Records};
+use super::image_update_automation::{
+    ImageUpdateAutomations, IneffectiveMarkers, Preview, Records,
+};
 use super::known_listings::KnownListings;
 use super::objects::{Objects, World};
 use super::run::Context;
@@ -181,7 +183,7 @@ impl Chosen {
                 }
             };
             let Preview { policies, basis } = controller.preview(plan).await.map_err(&failed)?;
-            let edit = Edit::new(&object, &policies, now);
+            let edit = Edit::new(&object, &policies, (controller.index.clone(), now));
             let edit = edit.map_err(|error| failed(error.to_string()))?;
             let files = tokio::task::spawn_blocking(move || edit.preview(&basis)).await;
             let files = files.map_err(|error| failed(error.to_string()))?;
@@ -209,6 +211,8 @@ impl Chosen {
             artifacts: Arc::new(artifacts),
             world: self.world.clone(),
             records: Records::Nowhere,
+            index: Arc::default(),
+            ineffective: IneffectiveMarkers::default(),
         }
     }
 }

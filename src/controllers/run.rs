@@ -12,7 +12,7 @@ use super::choices::Choices;
 use super::git_repository::GitRepositories;
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
-use super::image_update_automation::{ImageUpdateAutomations, Records};
+use super::image_update_automation::{ImageUpdateAutomations, IneffectiveMarkers, Records};
 use super::known_listings::KnownListings;
 use super::kustomization::Kustomizations;
 use super::objects::World;
@@ -87,6 +87,8 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
         artifacts: artifacts.clone(),
         world: world.clone(),
         records: Records::Status,
+        index: Arc::default(),
+        ineffective: IneffectiveMarkers::default(),
     };
     driver.add(controller, kind.store.clone(), kind.wake.clone());
     let kind = &world.kustomizations;

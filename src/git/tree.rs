@@ -93,7 +93,8 @@ impl Tree {
 }
 
 impl Entry {
-    pub(super) fn id(&self) -> ObjectId {
+    /// Returns the id of its object: equal ids mean equal content.
+    pub fn id(&self) -> ObjectId {
         self.id
     }
 }
@@ -213,16 +214,22 @@ impl TreeReader {
         Ok(Some(at))
     }
 
+    /// Returns the id of what is at `path`, or nothing.
+    pub fn id(&self, path: &SafePath) -> Result<Option<ObjectId>, Error> {
+        Ok(self.find(path)?.map(|(_, id)| id))
+    }
+
     pub(super) fn root(&self) -> ObjectId {
         self.root
     }
 
     /// Returns the entries of the folder object `id`; `path` is for errors only.
-    pub(super) fn entries_of(&self, path: &str, id: ObjectId) -> Result<Vec<Entry>, Error> {
+    pub fn entries_of(&self, path: &str, id: ObjectId) -> Result<Vec<Entry>, Error> {
         entries(&self.db.objects, path, id)
     }
 
-    pub(super) fn bytes(&self, path: &str, id: ObjectId) -> Result<Vec<u8>, Error> {
+    /// Returns the bytes of the file object `id`; `path` is for errors only.
+    pub fn bytes(&self, path: &str, id: ObjectId) -> Result<Vec<u8>, Error> {
         let (kind, bytes) = read(&self.db.objects, id)?;
         if kind != Kind::Blob {
             return Err(Error::Path {

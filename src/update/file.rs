@@ -11,6 +11,7 @@ use yaml::edit::{self, Edit};
 
 use super::marker::{self, KEY, Marker, Reason, TOKEN};
 use super::setters::Setters;
+use super::survey::{Named, Survey};
 
 /// The largest file that is read for markers.
 pub(super) const FILE_BYTES_MAX: usize = 32 << 20;
@@ -87,6 +88,39 @@ pub struct Rewritten {
 
 /// Rewrites the marked scalars of a file. A file without a marker is not parsed.
 pub fn rewrite(bytes: &[u8], setters: &Setters) -> Rewritten {
+    let mut named = Vec::new();
+    look_through(bytes, Purpose::Rewrite(setters), &mut named)
+}
+
+/// Returns what a file's markers ask for and what stands there, which is the same for all policies.
+/// Nothing is returned for a file without a marker, which is not parsed.
+pub fn survey(bytes: &[u8]) -> Option<Survey> {
+    if !has_token(bytes) {
+        return None;
+    }
+    let mut named = Vec::new();
+    let Rewritten {
+        ineffective,
+        problems,
+        ..
+    } = look_through(bytes, Purpose::Survey, &mut named);
+    Some(Survey {
+        named,
+        ineffective,
+        problems,
+    })
+}
+
+/// What is asked of a file.
+#[derive(Clone, Copy)]
+enum Purpose<'s> {
+    /// Its new bytes.
+    Rewrite(&'s Setters),
+    /// The names that its markers hold.
+    Survey,
+}
+
+fn look_through(bytes: &[u8], purpose: Purpose<'_>, named: &mut Vec<Named>) -> Rewritten {
     let mut out = Rewritten::default();
     if !has_token(bytes) {
         return out;
@@ -118,10 +152,11 @@ pub fn rewrite(bytes: &[u8], setters: &Setters) -> Rewritten {
                     output.told.problems.push(problem(document.line, reason));
                 }
                 Some(_) => {}
-                None => edit_document(text, &document, setters, &mut output),
+                None => edit_document(text, &document, purpose, &mut output),
             },
         }
     }
+    *named = output.named;
     let mut out = output.told;
     if !output.edits.is_empty() {
         out.bytes = Some(edit::apply(text, &output.edits).into_bytes());
@@ -133,6 +168,7 @@ pub fn rewrite(bytes: &[u8], setters: &Setters) -> Rewritten {
 #[derive(Default)]
 struct Output {
     told: Rewritten,
+    named: Vec<Named>,
     edits: Vec<Edit>,
     /// Where the changes of an object are: it may have several documents.
     by_object: HashMap<ObjectId, usize>,
@@ -163,7 +199,7 @@ fn why_not_an_object(document: &Document) -> Option<&'static str> {
 struct Editing<'t> {
     text: &'t str,
     document: &'t Document,
-    setters: &'t Setters,
+    purpose: Purpose<'t>,
     out: &'t mut Output,
     /// The items of a list, which are objects of their own.
     list: Option<&'t [SpanNode]>,
@@ -171,11 +207,11 @@ struct Editing<'t> {
     done: HashSet<usize>,
 }
 
-fn edit_document(text: &str, document: &Document, setters: &Setters, out: &mut Output) {
+fn edit_document(text: &str, document: &Document, purpose: Purpose<'_>, out: &mut Output) {
     let mut editing = Editing {
         text,
         document,
-        setters,
+        purpose,
         out,
         list: document
             .root
@@ -268,10 +304,24 @@ impl Editing<'_> {
         if scalar.beside.is_none() && comment.is_one_of_several {
             return self.tell(index, Reason::SeveralLines);
         }
-        let marker = match marker::read(&self.text[comment.span.clone()], self.setters) {
-            Some(Ok(marker)) => marker,
+        let text = &self.text[comment.span.clone()];
+        let name = match marker::read(text) {
+            Some(Ok(name)) => name,
             Some(Err(reason)) => return self.tell(index, reason),
             None => return,
+        };
+        let Purpose::Rewrite(setters) = self.purpose else {
+            self.done.insert(index);
+            return self.out.named.push(Named {
+                name,
+                value: scalar.text.clone(),
+                line: comment.line,
+                marker: text.to_owned(),
+            });
+        };
+        let marker = match marker::resolve(&name, setters) {
+            Ok(marker) => marker,
+            Err(reason) => return self.tell(index, reason),
         };
         self.done.insert(index);
         if scalar.text == marker.value {

@@ -41,6 +41,9 @@ pub enum Reason {
     /// No policy of that name has chosen a tag.
     #[error("no policy {0:?} with a latest tag is known here")]
     UnknownPolicy(String),
+    /// The policy has not chosen a tag yet.
+    #[error("policy {0:?} has chosen no tag yet")]
+    NoTagYet(String),
     /// The comment belongs to no value.
     #[error("the comment belongs to no value: it must stand behind one, or above a list item")]
     NoValue,
@@ -65,10 +68,10 @@ pub enum Reason {
 #[derive(Deserialize)]
 struct Short(BTreeMap<String, Option<String>>);
 
-/// Returns what a comment asks for; nothing when it is no marker.
-pub(super) fn read<'s>(comment: &str, setters: &'s Setters) -> Option<Result<Marker<'s>, Reason>> {
+/// Returns the name that a comment asks for; nothing when it is no marker.
+pub(super) fn read(comment: &str) -> Option<Result<String, Reason>> {
     let speaks_of_it = comment.contains(KEY) || comment.contains(LONG_FORM);
-    speaks_of_it.then(|| resolve(&name(comment)?, setters))
+    speaks_of_it.then(|| name(comment))
 }
 
 /// Reads the name that a comment holds.
@@ -97,7 +100,7 @@ fn name(comment: &str) -> Result<String, Reason> {
 
 /// Looks a name up. Upstream reads it as the last part of a JSON pointer within a URL, so `%3A` is
 /// a colon and `~1` a slash.
-fn resolve<'s>(name: &str, setters: &'s Setters) -> Result<Marker<'s>, Reason> {
+pub(super) fn resolve<'s>(name: &str, setters: &'s Setters) -> Result<Marker<'s>, Reason> {
     let decoded = percent_decoded(name).filter(|name| !name.contains('/'));
     let setter = decoded.map(|name| name.replace("~1", "/").replace("~0", "~"));
     if let Some(setter) = setter
@@ -110,7 +113,11 @@ fn resolve<'s>(name: &str, setters: &'s Setters) -> Result<Marker<'s>, Reason> {
         [namespace, policy] | [namespace, policy, "name" | "tag" | "digest"]
             if !namespace.is_empty() && !policy.is_empty() =>
         {
-            Err(Reason::UnknownPolicy(format!("{namespace}:{policy}")))
+            let policy = format!("{namespace}:{policy}");
+            Err(match setters.waits_for(&policy) {
+                true => Reason::NoTagYet(policy),
+                false => Reason::UnknownPolicy(policy),
+            })
         }
         _ => Err(Reason::NotAName(name.to_owned())),
     }

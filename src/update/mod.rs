@@ -9,9 +9,11 @@
 mod file;
 mod marker;
 mod setters;
+mod survey;
 mod visit;
 
-pub use file::{Change, Ineffective, ObjectChanges, ObjectId, Problem, Rewritten, rewrite};
+pub use file::{Change, Ineffective, ObjectChanges, ObjectId, Problem, Rewritten, rewrite, survey};
 pub use marker::Reason;
 pub use setters::{Error as SettersError, PolicyChoice, Setters};
-pub use visit::{Error, FileReport, Files, Kind, Report, run};
+pub use survey::{Named, Survey};
+pub use visit::{Error, FileReport, Files, Kind, Report, is_candidate, run};

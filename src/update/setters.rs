@@ -3,7 +3,7 @@
 //! In: the choice of each policy. Out: [`Setters`], a lookup by `namespace:policy` and the same
 //! with `:name`, `:tag` and `:digest`. It never reads a file.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::api::ImageRef;
 use crate::image::{self, Reference};
@@ -23,6 +23,8 @@ pub struct PolicyChoice<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Setters {
     values: HashMap<String, String>,
+    /// Policies, as `namespace:policy`, that have chosen nothing yet.
+    waiting: HashSet<String>,
 }
 
 /// A choice that is not an image.
@@ -52,7 +54,25 @@ impl Setters {
             values.insert(format!("{policy}:digest"), digest);
             values.insert(policy, text);
         }
-        Ok(Self { values })
+        let waiting = HashSet::new();
+        Ok(Self { values, waiting })
+    }
+
+    /// Returns them with policies of a namespace that are known and have chosen nothing yet.
+    pub fn with_waiting<'a>(
+        mut self,
+        namespace: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let names = names.into_iter();
+        self.waiting
+            .extend(names.map(|name| format!("{namespace}:{name}")));
+        self
+    }
+
+    /// Returns whether a policy, as `namespace:policy`, has chosen nothing yet.
+    pub(super) fn waits_for(&self, policy: &str) -> bool {
+        self.waiting.contains(policy)
     }
 
     /// Returns the text that a name stands for.

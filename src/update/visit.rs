@@ -6,9 +6,10 @@
 //! outside of the tree. Nothing is written.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::file::{ObjectChanges, Problem, Rewritten, rewrite};
-use super::{Ineffective, Setters};
+use super::{Ineffective, Setters, Survey};
 use crate::safe::SafePath;
 
 /// How deep folders may nest.
@@ -46,6 +47,11 @@ pub trait Files {
 
     /// Returns the bytes of a file.
     fn read(&self, file: &SafePath) -> Result<Vec<u8>, Self::Error>;
+
+    /// Returns what is known of a file's markers, so that it need not be read.
+    fn known(&self, _: &SafePath) -> Result<Option<Arc<Survey>>, Self::Error> {
+        Ok(None)
+    }
 
     /// Returns where a link points to, as written.
     fn target(&self, link: &SafePath) -> Result<String, Self::Error>;
@@ -190,9 +196,16 @@ fn visit<F: Files>(
     if !seen.insert(target.clone()) {
         return Ok(());
     }
-    let bytes = tree.0.read(&target).map_err(|e| failed(&target, e))?;
+    let known = tree.0.known(&target).map_err(|e| failed(&target, e))?;
+    let settled = known.and_then(|survey| survey.settled(setters));
+    let rewritten = match settled {
+        Some(settled) => settled,
+        None => {
+            let bytes = tree.0.read(&target).map_err(|e| failed(&target, e))?;
+            rewrite(&bytes, setters)
+        }
+    };
     report.n_files += 1;
-    let rewritten = rewrite(&bytes, setters);
     report.n_current += rewritten.n_current;
     let Rewritten {
         bytes,
@@ -215,7 +228,7 @@ fn visit<F: Files>(
 }
 
 /// Returns whether Flux would look into a file of that name.
-fn is_candidate(name: &str) -> bool {
+pub fn is_candidate(name: &str) -> bool {
     name.ends_with(".yaml") || name.ends_with(".yml") || name == "Kustomization"
 }
 

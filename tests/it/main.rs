@@ -7,6 +7,7 @@
 )]
 
 mod apply;
+mod automation;
 mod cli;
 mod crash;
 mod crds;

@@ -3,19 +3,15 @@
 //! The edit is made anew on whatever the branch's head is until it lands. A commit of an earlier pass
 //! whose push was never answered is recognised by its trailer. Decides nothing.
 
-use std::collections::BTreeMap;
-
-use tracing::warn;
-
 use super::super::artifacts::Handover;
-use super::super::edit::{Edit, EditError};
+use super::super::edit::{Edit, EditError, Policies};
 use super::super::policy_state::TRAILER;
 use super::super::{Failure, failed, git_access, signing};
 use super::done::Run;
 use super::plan::Plan;
 use super::source_failed;
 use super::{ImageUpdateAutomations, Records};
-use crate::api::{ImageRef, ImageUpdateAutomation, reasons};
+use crate::api::{ImageUpdateAutomation, reasons};
 use crate::failpoint;
 use crate::git::{self, Basis, Checkout, Landed, Pushed, Refusal, Repository, Target};
 use crate::reconcile::{Key, Progress};
@@ -23,7 +19,7 @@ use crate::reconcile::{Key, Progress};
 /// What a run would be made on.
 pub(in crate::controllers) struct Preview {
     /// What the selected policies have chosen.
-    pub policies: BTreeMap<String, ImageRef>,
+    pub policies: Policies,
     /// The head.
     pub basis: Basis,
 }
@@ -43,7 +39,11 @@ impl ImageUpdateAutomations {
         let Some(head) = checkout else {
             return Ok(Run::Skipped);
         };
-        let edit = Edit::new(object, &plan.policies, self.clock.now());
+        let edit = Edit::new(
+            object,
+            &plan.policies,
+            (self.index.clone(), self.clock.now()),
+        );
         let edit = edit.map_err(|error| {
             let message = format!("failed to apply policies: {error}");
             failed(reasons::UPDATE_FAILED, message)
@@ -57,9 +57,8 @@ impl ImageUpdateAutomations {
         let pushed = repository
             .push_with(&target, move |basis| edit.make(basis))
             .await;
-        for line in last.take_ineffective() {
-            let key = Key::of(object);
-            warn!(%key, marker = %line, "A marker has no effect.");
+        if let Some(lines) = last.take_ineffective() {
+            self.ineffective.put(&Key::of(object), lines);
         }
         match pushed.map_err(run_failed)? {
             Pushed::Landed(landed) => {
@@ -212,7 +211,10 @@ impl Unrecorded<'_> {
         let observed = status.and_then(|status| status.observed_source_revision.as_deref());
         let is_seen = self.plan.route.stays() && observed == Some(self.revision);
         let policies = status.map(|status| &status.observed_policies);
-        if is_seen || self.plan.policies.is_empty() || policies == Some(&self.plan.policies) {
+        if is_seen
+            || self.plan.policies.chosen.is_empty()
+            || policies == Some(&self.plan.policies.chosen)
+        {
             return Ok(None);
         }
         let branch = &self.plan.route.branch;

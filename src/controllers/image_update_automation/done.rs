@@ -19,6 +19,8 @@ const SHORT_COMMIT: usize = 7;
 pub(in crate::controllers) struct Done {
     pub plan: Plan,
     pub result: Result<Run, Failure>,
+    /// Markers without effect that were not told yet.
+    pub ineffective: Vec<String>,
 }
 
 /// How a run ended.
@@ -43,18 +45,28 @@ pub(super) fn report(
     done: Done,
     now: Timestamp,
 ) -> Report<ImageUpdateAutomationStatus> {
-    let Done { plan, result } = done;
+    let Done {
+        plan,
+        result,
+        ineffective,
+    } = done;
+    let ineffective = (!ineffective.is_empty())
+        .then(|| Note::warning(reasons::MARKER_WITHOUT_EFFECT, ineffective.join("\n")));
     let mut status = object.status.clone().unwrap_or_default();
     status.last_automation_run_time = Some(Time(plan.started));
     let run = match result {
         Ok(run) => run,
-        Err(failure) => return Report::new(status, failure.into()),
+        Err(failure) => {
+            let mut report = Report::new(status, failure.into());
+            report.notes.extend(ineffective);
+            return report;
+        }
     };
     let ready = ready_note(object, reasons::SUCCEEDED, UP_TO_DATE);
     let note = match run {
         Run::Skipped => ready,
         Run::Unchanged { revision } => {
-            status.observed_policies = plan.policies.clone();
+            status.observed_policies = plan.policies.chosen.clone();
             status.observed_source_revision = Some(revision);
             ready
         }
@@ -63,7 +75,7 @@ pub(super) fn report(
             message,
             revision,
         } => {
-            status.observed_policies = plan.policies.clone();
+            status.observed_policies = plan.policies.chosen.clone();
             status.observed_source_revision = Some(revision);
             status.last_push_commit = Some(commit.to_string());
             status.last_push_time = Some(Time(now));
@@ -77,6 +89,7 @@ pub(super) fn report(
     };
     let mut report = Report::new(status, outcome);
     report.notes.extend(note);
+    report.notes.extend(ineffective);
     report
 }
 
@@ -112,6 +125,7 @@ mod tests {
         let done = Done {
             plan,
             result: Ok(run),
+            ineffective: Vec::new(),
         };
         let report = report(&object, done, NOW.parse().unwrap());
         assert_eq!(

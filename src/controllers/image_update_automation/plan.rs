@@ -10,6 +10,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 
+use super::super::edit::Policies;
 use super::super::{Failure, git_access, not_supported, selector};
 use super::route::{self, Route};
 use super::source_failed;
@@ -26,7 +27,7 @@ use crate::reconcile::{Decision, Key, Kind, Report, Timestamp};
 pub(in crate::controllers) struct Plan {
     pub source: Arc<GitRepository>,
     pub route: Route,
-    pub policies: BTreeMap<String, ImageRef>,
+    pub policies: Policies,
     /// Whether a run is needed even if the remote stands still.
     pub full: bool,
     pub interval: Duration,
@@ -90,9 +91,9 @@ pub(super) fn decide(
         Ok(route) => route,
         Err(failure) => return ended(failure),
     };
-    let policies = chosen(object, policies);
+    let policies = selected(object, policies);
     // A branch that is not checked out may have moved unseen.
-    let full = !route.stays() || must_run(object, &policies);
+    let full = !route.stays() || must_run(object, &policies.chosen);
     Decision::Act(Plan {
         source,
         route,
@@ -103,20 +104,21 @@ pub(super) fn decide(
     })
 }
 
-/// Returns what the selected policies have chosen, by their names.
-fn chosen(
-    object: &ImageUpdateAutomation,
-    policies: &[Arc<ImagePolicy>],
-) -> BTreeMap<String, ImageRef> {
+/// Returns the selected policies.
+fn selected(object: &ImageUpdateAutomation, policies: &[Arc<ImagePolicy>]) -> Policies {
     let selector = object.spec.policy_selector.as_ref();
-    let selected = policies
-        .iter()
-        .filter(|policy| selector::selects(selector, policy.metadata.labels.as_ref()));
-    let chosen = selected.filter_map(|policy| {
-        let latest = policy.status.as_ref()?.latest_ref.clone()?;
-        Some((policy.name_any(), latest))
-    });
-    chosen.collect()
+    let mut selected = Policies::default();
+    for policy in policies {
+        if !selector::selects(selector, policy.metadata.labels.as_ref()) {
+            continue;
+        }
+        let latest = policy.status.as_ref().and_then(|s| s.latest_ref.clone());
+        match latest {
+            Some(latest) => drop(selected.chosen.insert(policy.name_any(), latest)),
+            None => drop(selected.waiting.insert(policy.name_any())),
+        }
+    }
+    selected
 }
 
 /// Returns whether a run is needed even if the remote stands still. A change of the spec and a request
@@ -231,6 +233,6 @@ mod tests {
     fn policies_are_those_that_are_selected_and_have_chosen() {
         let selector = json!({"policySelector": {"matchLabels": {"team": "a"}}});
         let plan = planned(selector, json!({}), json!({"ref": {"branch": "main"}}));
-        assert_eq!(plan.policies.keys().collect::<Vec<_>>(), ["app"]);
+        assert_eq!(plan.policies.chosen.keys().collect::<Vec<_>>(), ["app"]);
     }
 }
