@@ -1,8 +1,14 @@
-//! Moments at which a test ends the process as a power cut would.
+//! Moments at which a test ends the process as `kill -9` does.
 //!
 //! In: a moment's name from the room that reaches it, and `TOWPATH_FAILPOINT=NAME` (or `NAME@2` for
 //! the second time) from the environment. Out: nothing, or the end of the process without a goodbye.
 //! Release builds never look: the function is empty there.
+//!
+//! On the way of a tag: `scan.after_page`, `scan.before_store`, `store.before_fsync`,
+//! `store.after_fsync`, `policy.before_eval`, `policy.before_status`, `policy.after_status`,
+//! `git.before_fetch`, `git.after_fetch_before_index`, `edit.after_blob`, `commit.before_write_object`,
+//! `commit.after_write_object`, `push.before_send`, `push.after_reply_before_record`,
+//! `update.before_status`, `source.before_artifact_rename`, `apply.after`.
 
 /// Ends the process when the environment names this moment and it is reached for the given time.
 #[cfg(debug_assertions)]
@@ -18,8 +24,20 @@ pub fn hit(name: &str) {
         && REACHED.fetch_add(1, Ordering::SeqCst) + 1 == *nth
     {
         eprintln!("Ending at {name}, as TOWPATH_FAILPOINT asks.");
-        std::process::abort();
+        kill();
     }
+}
+
+/// Ends this process by SIGKILL: no destructor, no flush. Without unsafe code only another program can
+/// send it; release builds have no such call.
+#[cfg(debug_assertions)]
+fn kill() -> ! {
+    let id = std::process::id().to_string();
+    // Whether it works shows in that we are still here or not.
+    let _ = std::process::Command::new("kill")
+        .args(["-9", &id])
+        .status();
+    std::process::abort()
 }
 
 /// Does nothing in release builds.

@@ -84,10 +84,10 @@ impl Controller for ImagePolicies {
     }
 
     async fn act(&self, object: &Arc<ImagePolicy>, plan: Plan, _: &Progress) -> Done {
-        Done {
-            interval: plan.interval,
-            chosen: self.choose(object, plan).await,
-        }
+        let interval = plan.interval;
+        let chosen = self.choose(object, plan).await;
+        crate::failpoint::hit("policy.before_status");
+        Done { interval, chosen }
     }
 
     fn report(&self, object: &ImagePolicy, done: Done, _: Timestamp) -> Report<ImagePolicyStatus> {
@@ -105,6 +105,7 @@ impl Controller for ImagePolicies {
         if wakes::choice_changed(change) {
             let automations = &self.world.image_update_automations;
             automations.wake_all(automations.store.of_namespace(&change.key.namespace));
+            crate::failpoint::hit("policy.after_status");
         }
     }
 }
@@ -134,6 +135,7 @@ impl ImagePolicies {
         let (choices, store, key) = (self.choices.clone(), self.tags.clone(), Key::of(object));
         // A million tags take a while, and a store reads from disk.
         let chosen = tokio::task::spawn_blocking(move || {
+            crate::failpoint::hit("policy.before_eval");
             let tag = choices.choose(&key, &question, &policy, &store)?.tag;
             let verdict = guard.judge(&tag, &policy, &question, &store)?;
             Ok::<_, Trouble>((tag, verdict))

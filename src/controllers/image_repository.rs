@@ -224,6 +224,7 @@ impl ImageRepositories {
         let name = plan.repository.to_string();
         let stored = tokio::task::spawn_blocking(move || {
             let scan = tags::Scan::new(&name, listing.tags, reading);
+            crate::failpoint::hit("scan.before_store");
             let change = store.replace(&stored_for, &scan);
             let stored = change.map(|change| (scan, change));
             stored.map_err(|error| format!("failed to set tags for \"{name}\": {error}"))

@@ -87,6 +87,7 @@ pub(super) async fn walk(
             etag: mark.map(|mark| mark.etag.as_str()),
         });
         let answer = answer.await?;
+        crate::failpoint::hit("scan.after_page");
         if answer.is_same {
             // The next URL is of the earlier listing: an answer without a body may lack the Link.
             known = known.get(1..).unwrap_or_default();

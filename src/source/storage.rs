@@ -476,6 +476,7 @@ fn write_whole(
         let _ = std::fs::remove_file(&beside);
         return Err(cause);
     }
+    crate::failpoint::hit("source.before_artifact_rename");
     std::fs::rename(&beside, path)?;
     std::fs::File::open(folder)?.sync_all()
 }

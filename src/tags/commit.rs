@@ -119,7 +119,9 @@ impl Commits {
             for batch in &batches {
                 put(&transaction, &batch.owner, &batch.rows)?;
             }
+            crate::failpoint::hit("store.before_fsync");
             transaction.commit()?;
+            crate::failpoint::hit("store.after_fsync");
             Ok(())
         };
         let outcome: Outcome = write().map_err(|error: redb::Error| Arc::new(error));

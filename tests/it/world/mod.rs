@@ -1,6 +1,7 @@
 //! The other side of the wire: real servers where they exist, fault servers where they cannot be
 //! made to fail. One file for each part of the world.
 
+pub mod cut;
 pub mod fleet;
 pub mod git;
 pub mod github;

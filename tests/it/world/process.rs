@@ -62,6 +62,11 @@ impl Process {
         self.client.clone()
     }
 
+    /// Returns its id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Returns what it said on stderr so far.
     pub fn said(&self) -> String {
         self.said.lock().expect("no reader panicked").clone()
@@ -77,10 +82,14 @@ impl Process {
 
     /// Asks for a reconciliation of the object, as `flux reconcile` does.
     pub async fn request<K: Kind>(&self, name: &str, word: &str) {
+        assert!(self.ask::<K>(name, word).await, "the annotation is taken");
+    }
+
+    /// Asks for a reconciliation; returns whether anybody was there to take it.
+    pub async fn ask<K: Kind>(&self, name: &str, word: &str) -> bool {
         let patch = Patch::Merge(json!({"metadata": {"annotations": {REQUESTED_AT: word}}}));
         let (objects, parameters) = (self.flux::<K>(), PatchParams::default());
-        let patched = objects.patch(name, &parameters, &patch).await;
-        patched.expect("the annotation is taken");
+        objects.patch(name, &parameters, &patch).await.is_ok()
     }
 
     /// Asks for a reconciliation and waits until it was done.
@@ -137,6 +146,12 @@ pub fn terminate(child: &Child) {
     let kill = format!("kill -TERM {}", child.id());
     let status = Command::new("sh").args(["-c", &kill]).status();
     assert!(status.expect("there is a shell").success(), "{kill}");
+}
+
+/// Sends SIGKILL to a process.
+pub fn kill(id: u32) {
+    let killed = Command::new("kill").args(["-9", &id.to_string()]).status();
+    assert!(killed.expect("there is kill").success());
 }
 
 /// Returns a client of a kubeconfig.
