@@ -1,6 +1,7 @@
 //! The driver on the embedded API: what it writes, what it leaves alone, and that one object's
 //! trouble is not another's. `controllers` has the tests of each kind.
 
+mod access;
 mod controllers;
 mod downgrade;
 pub mod stage;

@@ -68,6 +68,7 @@ async fn check_push_and_pull(host: &str) {
             .await
             .unwrap();
         assert_eq!(digest.as_str(), pushed, "{tag}");
+        assert_eq!(pulled(&format!("{name}:{tag}")).await, tag.as_bytes());
     }
     let keep = |tag: &str| !tag.ends_with(".sig");
     let listing = client()
@@ -106,6 +107,25 @@ async fn check_push_and_pull(host: &str) {
              (HEAD responses have no body, use GET for details)"
         )
     );
+}
+
+/// Returns the only layer of an image, pulled by the client for artifacts.
+async fn pulled(image: &str) -> Bytes {
+    use oci_distribution::client::{ClientConfig, ClientProtocol};
+    use oci_distribution::manifest::IMAGE_LAYER_MEDIA_TYPE;
+    use oci_distribution::secrets::RegistryAuth;
+
+    let config = ClientConfig {
+        protocol: ClientProtocol::Http,
+        ..ClientConfig::default()
+    };
+    let client = oci_distribution::Client::try_from(config).unwrap();
+    let image = image.parse().unwrap();
+    let kinds = vec![IMAGE_LAYER_MEDIA_TYPE];
+    let data = client.pull(&image, &RegistryAuth::Anonymous, kinds).await;
+    let mut layers = data.unwrap().layers;
+    assert_eq!(layers.len(), 1);
+    layers.remove(0).data
 }
 
 #[tokio::test]
