@@ -133,6 +133,10 @@ fn judged(reason: &Reason, policies: &Policies) -> (Kind, Option<String>) {
             let like = policies.like(name);
             (Kind::Unknown, like.map(|like| format!("there is {like:?}")))
         }
+        Reason::NoTagYet(_) => (
+            Kind::Unknown,
+            hint("a scan that finds a tag which the policy takes gives it one"),
+        ),
         Reason::NotAName(_) => (
             Kind::Malformed,
             hint("write namespace:policy, or one of its parts behind another colon"),
