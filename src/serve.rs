@@ -99,15 +99,16 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
     let listener = listener.context("listen for those who want artifacts")?;
     let advertised = listener.local_addr()?.to_string();
     let storage = source::Storage::open(&options.data.join("source"), &advertised)?;
+    let hosts = Hosts::new(options.addresses);
     let context = controllers::Context {
         client: client.clone(),
         clock: Clock::system(),
         jitter: Jitter::new(u64::from(std::process::id())),
         registry: registry::Client::new()
-            .with_hosts(Hosts::new(options.addresses))
+            .with_hosts(hosts.clone())
             .with_realms(options.registry_token_hosts.into_iter().collect()),
         tags: Arc::new(tags::Store::open(&options.data.join("tags"))?),
-        git: git::Git::open(&options.data.join("git"))?,
+        git: git::Git::open_for(&options.data.join("git"), hosts)?,
         storage: storage.clone(),
     };
     let mut tasks = JoinSet::new();

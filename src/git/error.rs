@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use crate::safe::AddressError;
+
 /// The room's error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -74,6 +76,15 @@ pub enum Error {
         url: String,
         /// What is wrong with it, in Flux's words.
         reason: String,
+    },
+    /// The host is at an address that may not be asked.
+    #[error("{url}: {cause}")]
+    Host {
+        /// The repository, the proxy or the API.
+        url: String,
+        /// The rule.
+        #[source]
+        cause: AddressError,
     },
     /// There is no repository at the URL.
     #[error("repository not found at {url}: HTTP 404")]

@@ -11,11 +11,13 @@ use super::{
     AGENT, Error,
     error::chain,
     lines::Lines,
+    mirror::lock,
     proxy::Proxy,
     remote::{Remote, Tls, redact_values},
     transport::Service,
     url::Way,
 };
+use crate::outbound::{self, Hosts};
 
 /// Redirects followed for the first request.
 const REDIRECTS_MAX: usize = 5;
@@ -28,7 +30,10 @@ const CLIENTS_MAX: usize = 256;
 
 /// HTTP clients by what they were built for, so that connections are used again.
 #[derive(Debug, Default)]
-pub(super) struct Clients(Mutex<HashMap<Purpose, reqwest::Client>>);
+pub(super) struct Clients {
+    hosts: Hosts,
+    made: Mutex<HashMap<Purpose, reqwest::Client>>,
+}
 
 /// What makes one client another.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -39,9 +44,38 @@ struct Purpose {
 }
 
 impl Clients {
-    /// Returns the client for a remote. Fails when its certificates cannot be used.
+    /// Returns clients that ask only hosts that may be asked.
+    pub(super) fn new(hosts: Hosts) -> Self {
+        Self {
+            hosts,
+            made: Mutex::default(),
+        }
+    }
+
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// Fails when a URL's host is an address that may not be asked; names are checked when they are
+    /// resolved.
+    pub(super) fn check(&self, url: &str) -> Result<(), Error> {
+        let Ok(parsed) = reqwest::Url::parse(url) else {
+            return Ok(());
+        };
+        self.hosts.check_url(&parsed).map_err(|cause| Error::Host {
+            url: url.to_owned(),
+            cause,
+        })
+    }
+
+    /// Returns the client for a remote. Fails when its certificates cannot be used, and when it or its
+    /// proxy may not be asked.
     pub(super) fn client(&self, remote: &Remote) -> Result<reqwest::Client, Error> {
-        let mut clients = self.0.lock().unwrap_or_else(|held| held.into_inner());
+        self.check(remote.url.as_str())?;
+        if let Some(proxy) = &remote.proxy {
+            self.check(&proxy.address)?;
+        }
+        let mut clients = lock(&self.made);
         let key = Purpose {
             is_tls: is_tls(remote),
             tls: remote.tls.clone(),
@@ -53,7 +87,7 @@ impl Clients {
         if clients.len() >= CLIENTS_MAX {
             clients.clear();
         }
-        let client = build(remote)?;
+        let client = build(remote, &self.hosts)?;
         clients.insert(key, client.clone());
         Ok(client)
     }
@@ -74,21 +108,21 @@ enum Roots {
 
 /// Returns a client that trusts and shows what `remote.tls` says. A machine without roots of its own,
 /// such as an empty container, still reaches http remotes and those with a CA of their own.
-fn build(remote: &Remote) -> Result<reqwest::Client, Error> {
+fn build(remote: &Remote, hosts: &Hosts) -> Result<reqwest::Client, Error> {
     let failed = |cause: reqwest::Error| Error::Connection {
         act: "prepare a client for",
         url: remote.url.to_string(),
         cause: chain(&cause),
     };
     let needs_system = remote.tls.ca.is_none() && is_tls(remote);
-    match builder(remote, Roots::System)?.build() {
+    match builder(remote, Roots::System, hosts)?.build() {
         Ok(client) => Ok(client),
         Err(cause) if needs_system => Err(failed(cause)),
-        Err(_) => builder(remote, Roots::Own)?.build().map_err(failed),
+        Err(_) => builder(remote, Roots::Own, hosts)?.build().map_err(failed),
     }
 }
 
-fn builder(remote: &Remote, roots: Roots) -> Result<reqwest::ClientBuilder, Error> {
+fn builder(remote: &Remote, roots: Roots, hosts: &Hosts) -> Result<reqwest::ClientBuilder, Error> {
     let secret = |reason: String| Error::Secret {
         secret: remote.identity.clone(),
         reason,
@@ -98,6 +132,7 @@ fn builder(remote: &Remote, roots: Roots) -> Result<reqwest::ClientBuilder, Erro
     let mut builder = reqwest::Client::builder()
         .user_agent(format!("git/{AGENT}"))
         .connect_timeout(CONNECT_TIMEOUT)
+        .dns_resolver(hosts.clone())
         .redirect(reqwest::redirect::Policy::custom(follow));
     let mut own = Vec::new();
     if let Some(ca) = &remote.tls.ca {
@@ -208,10 +243,19 @@ impl Http {
             Some(header) => request.header("Authorization", header.expose().as_str()),
             None => request,
         };
-        let response = request.send().await.map_err(|cause| Error::Connection {
-            act: "connect to",
-            url: self.remote.url.to_string(),
-            cause: chain(&cause.without_url()),
+        let response = request.send().await.map_err(|cause| {
+            let url = self.remote.url.to_string();
+            match outbound::refusal(&cause) {
+                Some(refused) => Error::Host {
+                    url,
+                    cause: refused.clone(),
+                },
+                None => Error::Connection {
+                    act: "connect to",
+                    url,
+                    cause: chain(&cause.without_url()),
+                },
+            }
         })?;
         let status = response.status();
         if status.is_success() {

@@ -255,3 +255,22 @@ pub(super) fn parse_id(lines: &Lines, text: &str) -> Result<ObjectId, Error> {
     ObjectId::from_hex(text.as_bytes())
         .map_err(|_| lines.broken(format!("{text:?} is no SHA-1 object id at {}", lines.url())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gt6_a_million_references_are_the_most() {
+        let id = ObjectId::null(gix::hash::Kind::Sha1);
+        let full = (0..REFERENCES_MAX).map(|n| {
+            let name = format!("refs/heads/{n:07}");
+            (name, Reference { id, peeled: None })
+        });
+        let mut references = References(full.collect());
+        references.insert("refs/heads/0000007", id).unwrap();
+        let error = references.insert("refs/heads/one-more", id).unwrap_err();
+        let want = "the number of references is larger than the bound of 1000000";
+        assert_eq!(error.to_string(), want);
+    }
+}

@@ -29,7 +29,7 @@ use super::{
     turns::Turns,
     upload::{self, Want},
 };
-use crate::failpoint;
+use crate::{failpoint, outbound::Hosts};
 
 /// Blocking pieces of work at one time.
 pub const BLOCKING_MAX: usize = 4;
@@ -52,6 +52,11 @@ struct Shared {
 impl Git {
     /// Returns the room over `folder`, which is made when missing.
     pub fn open(folder: &Path) -> Result<Self, Error> {
+        Self::open_for(folder, Hosts::default())
+    }
+
+    /// Returns the room over `folder`, as [`Git::open`] does, which asks only hosts that may be asked.
+    pub fn open_for(folder: &Path, hosts: Hosts) -> Result<Self, Error> {
         std::fs::create_dir_all(folder).map_err(|cause| Error::Mirror {
             act: "create",
             path: folder.display().to_string(),
@@ -59,7 +64,7 @@ impl Git {
         })?;
         Ok(Self(Arc::new(Shared {
             folder: folder.to_owned(),
-            clients: Clients::default(),
+            clients: Clients::new(hosts),
             tokens: Tokens::default(),
             mirrors: Mutex::default(),
             turns: Arc::default(),
@@ -77,7 +82,7 @@ impl Git {
         let permits = Arc::clone(&self.0.permits);
         blocking(&permits, move || {
             let transport = match remote.url.is_ssh() {
-                true => Transport::Ssh(Ssh::new(remote)),
+                true => Transport::Ssh(Ssh::new(remote, shared.clients.hosts().clone())),
                 false => Transport::Http(Http {
                     client: shared.clients.client(&remote)?,
                     remote,
@@ -110,6 +115,7 @@ impl Git {
         let Credentials::GithubApp(app) = &remote.credentials else {
             return Ok(remote);
         };
+        self.0.clients.check(app.base_url())?;
         let client = self.0.clients.client(&remote)?;
         let token = self.0.tokens.token(&client, app, &remote).await?;
         Ok(Remote {

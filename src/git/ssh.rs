@@ -28,6 +28,8 @@ use super::{
 pub(super) use pipe::Pipe;
 use session::Session;
 
+use crate::outbound::Hosts;
+
 /// How ssh says who asks, and whom it believes.
 #[derive(Clone)]
 pub struct SshIdentity {
@@ -67,6 +69,7 @@ impl SshIdentity {
 #[derive(Clone)]
 pub(super) struct Ssh {
     pub(super) remote: Remote,
+    hosts: Hosts,
     session: Arc<tokio::sync::Mutex<Option<Session>>>,
     /// Channels whose program waits for a request.
     ready: Arc<Mutex<Vec<(Service, Pipe)>>>,
@@ -74,9 +77,10 @@ pub(super) struct Ssh {
 
 impl Ssh {
     /// Returns a remote that nothing was said to yet.
-    pub(super) fn new(remote: Remote) -> Self {
+    pub(super) fn new(remote: Remote, hosts: Hosts) -> Self {
         Self {
             remote,
+            hosts,
             session: Arc::default(),
             ready: Arc::default(),
         }
@@ -147,7 +151,7 @@ impl Ssh {
     async fn open(&self, service: Service) -> Result<Pipe, Error> {
         let mut session = self.session.lock().await;
         if session.as_ref().is_none_or(Session::is_closed) {
-            *session = Some(Session::open(&self.remote).await?);
+            *session = Some(Session::open(&self.remote, &self.hosts).await?);
         }
         let opened = session
             .as_ref()

@@ -115,7 +115,7 @@ impl GithubApp {
         })))
     }
 
-    pub(super) fn base_url(&self) -> &str {
+    pub(in crate::git) fn base_url(&self) -> &str {
         &self.0.base_url
     }
 

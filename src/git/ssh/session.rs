@@ -28,6 +28,7 @@ use super::{
     },
     Pipe, SshIdentity,
 };
+use crate::outbound::Hosts;
 
 /// Time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,7 +67,7 @@ impl Handler for Guard {
 
 impl Session {
     /// Connects and logs in. Fails with the host key's own error when that is the reason.
-    pub(super) async fn open(remote: &Remote) -> Result<Self, Error> {
+    pub(super) async fn open(remote: &Remote, hosts: &Hosts) -> Result<Self, Error> {
         let url = || remote.url.to_string();
         let (Way::Ssh(address), Credentials::Ssh(identity)) =
             (remote.url.way(), &remote.credentials)
@@ -80,9 +81,11 @@ impl Session {
         let trust = identity.known_hosts.trust(&address.host, address.port);
         let trust = trust.map_err(untrusted)?;
         let config = config(remote, &trust).map_err(untrusted)?;
-        let place = (address.host.as_str(), address.port);
+        let forbidden = |cause| Error::Host { url: url(), cause };
+        hosts.check_host(&address.host).map_err(forbidden)?;
         let stream = within(remote, "connect to", CONNECT_TIMEOUT, async {
-            let stream = TcpStream::connect(place).await?;
+            let places = hosts.addresses(&address.host, address.port).await?;
+            let stream = TcpStream::connect(places.as_slice()).await?;
             stream.set_nodelay(true)?;
             Ok::<_, std::io::Error>(stream)
         });

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use towpath::git::{Error, Proxy as ProxySpec, Remote, Repository};
+use towpath::git::{Error, Git, Proxy as ProxySpec, Remote, Repository};
+use towpath::outbound::Hosts;
+use towpath::safe::AddressRule;
 
 use super::{FILES, Room, landed, main_branch, push, read, room};
 use crate::world::git::{GitServer, Options, patience};
@@ -258,4 +260,57 @@ async fn a_proxy_carries_https_and_is_told_its_own_password() {
     let spec = ProxySpec::from_secret("apps/proxy", |key| value(&data, key)).unwrap();
     let text = ssh.through(spec).unwrap_err().to_string();
     assert!(text.contains("spec.proxySecretRef"), "{text}");
+}
+
+#[tokio::test]
+async fn is2_addresses_that_nobody_may_ask_are_refused_on_every_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = GitServer::with_repository(FILES).await;
+    let asked = async |rule: AddressRule, remote: Remote| {
+        let git = Git::open_for(folder.path(), Hosts::new(rule)).unwrap();
+        let repository = git.repository(remote).await?;
+        repository.head(&main_branch()).await
+    };
+    let key = SshKey::ed25519();
+    let ssh = |host: &str| {
+        let known_hosts = format!("{host} {}\n", key.public_key());
+        let data = vec![
+            ("identity", key.private_key()),
+            ("known_hosts", known_hosts),
+        ];
+        let remote = Remote::anonymous(&format!("ssh://git@{host}/repo")).unwrap();
+        remote
+            .with_secret("apps/git", |key| value(&data, key))
+            .unwrap()
+    };
+    let http = |url: &str| Remote::anonymous(url).unwrap();
+    let mut app = Github::start().await.secret(false);
+    app.retain(|(key, _)| *key != "githubAppBaseURL");
+    app.push(("githubAppBaseURL", "http://169.254.169.254/api".to_owned()));
+    let spec = vec![("address", "http://169.254.169.254:80".to_owned())];
+    let spec = ProxySpec::from_secret("apps/proxy", |key| value(&spec, key)).unwrap();
+    let inside = server.url("repo.git");
+    for (rule, remote) in [
+        (
+            AddressRule::WithPrivate,
+            http("http://169.254.169.254/latest"),
+        ),
+        (AddressRule::WithPrivate, ssh("169.254.169.254")),
+        (AddressRule::WithPrivate, with_app(&inside, &app).unwrap()),
+        (
+            AddressRule::WithPrivate,
+            http(&inside).through(spec).unwrap(),
+        ),
+        (AddressRule::PublicOnly, http("http://127.0.0.1:1/repo")),
+        (AddressRule::PublicOnly, http(&inside)),
+        (AddressRule::PublicOnly, ssh("10.0.0.1")),
+    ] {
+        let url = remote.url.to_string();
+        let error = asked(rule, remote).await.unwrap_err();
+        assert!(matches!(error, Error::Host { .. }), "{url}: {error}");
+        assert!(!error.is_transient(), "{error}");
+    }
+    asked(AddressRule::WithPrivate, http(&inside))
+        .await
+        .unwrap();
 }
