@@ -1,10 +1,14 @@
 //! Taking a generated object up into the objects that are there.
 
-use yaml::{Content, Node};
+use std::collections::BTreeMap;
+
+use yaml::Node;
 
 use crate::error::Error;
 use crate::id::Scopes;
-use crate::resource::{Behavior, Resource, get_or_insert, set_field};
+use crate::resource::{
+    Behavior, Resource, get_or_insert, is_null, remove_field, set_field, string_node,
+};
 use crate::resources::Resources;
 
 /// Appends a generated object, or merges it with the one that has or had its id.
@@ -34,11 +38,7 @@ pub(crate) fn absorb(
         }
         ([_], behavior) => Err(Error::invalid(format!(
             "id {id} exists; can not use behavior: '{}', behavior must be merge or replace",
-            if behavior == Behavior::Create {
-                "create"
-            } else {
-                "unspecified"
-            }
+            behavior.as_str()
         ))),
         _ => Err(Error::invalid(format!(
             "found multiple objects with id {id} that could accept merge"
@@ -63,14 +63,16 @@ fn take_over(new: &mut Resource, old: &Resource, is_merge: bool) {
         let metadata = get_or_insert(&mut new.node, "metadata", Node::mapping);
         let map = get_or_insert(metadata, field, Node::mapping);
         for (key, value) in missing {
-            set_field(map, &key, Node::string(value));
+            set_field(map, &key, string_node(value));
         }
+        new.write_strings(field);
     }
     new.needs_hash &= old.needs_hash;
     new.history.clone_from(&old.history);
     new.prefixes.clone_from(&old.prefixes);
     new.suffixes.clone_from(&old.suffixes);
     new.behavior = old.behavior;
+    new.is_generated = old.is_generated;
     new.vars.clone_from(&old.vars);
     if is_merge {
         new.origin.clone_from(&old.origin);
@@ -80,27 +82,24 @@ fn take_over(new: &mut Resource, old: &Resource, is_merge: bool) {
 
 fn merge_data(new: &mut Resource, old: &Resource) {
     for field in ["data", "binaryData"] {
-        let Some(inherited) = old.node.get(field).and_then(Node::entries) else {
-            continue;
-        };
-        let own = new
-            .node
-            .get(field)
-            .and_then(Node::entries)
-            .unwrap_or_default();
-        let names: std::collections::HashSet<&str> =
-            own.iter().filter_map(|(key, _)| key.text()).collect();
-        let mut merged: Vec<(Node, Node)> = inherited
-            .iter()
-            .filter(|(key, _)| key.text().is_none_or(|key| !names.contains(key)))
-            .cloned()
-            .collect();
-        merged.extend(own.iter().cloned());
+        let mut merged = BTreeMap::new();
+        for resource in [old, &*new] {
+            let entries = resource.node.get(field).and_then(Node::entries);
+            for (key, value) in entries.unwrap_or_default() {
+                let text = |node: &Node| match is_null(node) {
+                    true => String::new(),
+                    false => node.text().unwrap_or_default().to_owned(),
+                };
+                merged.insert(text(key), text(value));
+            }
+        }
+        remove_field(&mut new.node, field);
         if merged.is_empty() {
             continue;
         }
-        let content = Content::Mapping(merged, yaml::Layout::Block);
-        let entry = get_or_insert(&mut new.node, field, Node::mapping);
-        *entry = Node::new(content);
+        let map = get_or_insert(&mut new.node, field, Node::mapping);
+        for (key, value) in merged {
+            set_field(map, &key, string_node(value));
+        }
     }
 }

@@ -64,7 +64,7 @@ impl<'a, T: Copy> Branches<'a, T> {
         node: &mut Node,
         set: &mut dyn FnMut(&mut Node, &'a FieldSpec, T) -> Result<(), String>,
     ) -> Result<(), (&'a FieldSpec, String)> {
-        if node.is_null() {
+        if crate::resource::is_null(node) {
             return Ok(());
         }
         match &mut node.content {
@@ -83,7 +83,7 @@ impl<'a, T: Copy> Branches<'a, T> {
                     let Some(field) = node.get_mut(&part.name) else {
                         continue;
                     };
-                    if field.is_null() && part.is_list {
+                    if crate::resource::is_null(field) && part.is_list {
                         *field = Node::sequence();
                     }
                     branch.visit(field, set)?;

@@ -256,7 +256,11 @@ impl Build {
         let before: Vec<yaml::Node> = state
             .resources
             .iter()
-            .map(|resource| unvalidated(&resource.node))
+            .map(|resource| {
+                let mut node = resource.node.clone();
+                crate::shared::part(&mut node);
+                node
+            })
             .collect();
         self.run_plugins(layer, configured, state)?;
         let is_same = before.len() == state.resources.len()
@@ -264,7 +268,7 @@ impl Build {
                 .resources
                 .iter()
                 .zip(&before)
-                .all(|(now, before)| unvalidated(&now.node) == *before);
+                .all(|(now, before)| unvalidated(now) == *before);
         if is_same {
             Ok(())
         } else {
@@ -474,6 +478,7 @@ impl Build {
             for resource in state.resources.contents_mut() {
                 self.growth.add(RECORD_BYTES).map_err(Error::Invalid)?;
                 origin::record(resource, transformer);
+                resource.write_strings("annotations");
             }
         }
         Ok(())
@@ -490,12 +495,44 @@ impl Build {
         add_hashes(&mut list, &self.scopes)?;
         references::fix(&mut list, &config, &self.scopes)?;
         vars::resolve(&mut list, &vars, &config, &self.growth)?;
+        list.iter().try_for_each(check_named)?;
         list.retain(|resource| {
             let local = resource.string("annotations", "config.kubernetes.io/local-config");
             local.is_none_or(|value| value == "false")
         });
-        Ok(list)
+        let mut resources = Resources::from(list);
+        resources.check_ids(&self.scopes)?;
+        Ok(resources.into_list())
     }
+}
+
+/// Fails when an object has lost its kind or its name, or had a name that kustomize's list of
+/// former names cannot hold.
+fn check_named(resource: &Resource) -> Result<(), Error> {
+    let (kind, name) = (resource.kind(), resource.name());
+    if kind.is_empty() || name.is_empty() && !kind.ends_with("List") {
+        let missing = if kind.is_empty() {
+            "kind"
+        } else {
+            "metadata.name"
+        };
+        return Err(Error::invalid(format!(
+            "missing {missing} in object {}",
+            resource.id()
+        )));
+    }
+    let is_odd = |text: &str| text.is_empty() || text.contains(',');
+    let history = &resource.history;
+    if history
+        .iter()
+        .any(|one| is_odd(&one.name) || is_odd(&one.kind) || is_odd(&one.namespace))
+    {
+        return Err(Error::invalid(format!(
+            "number of previous names, number of previous namespaces, number of previous kinds not equal: {}",
+            resource.id()
+        )));
+    }
+    Ok(())
 }
 
 /// Adds places to those of a state, which may be the same ones.
@@ -523,19 +560,24 @@ pub(crate) fn add_hashes(list: &mut [Resource], scopes: &Scopes) -> Result<(), E
     Ok(())
 }
 
-/// Returns an object without the label that validators may add.
-fn unvalidated(node: &yaml::Node) -> yaml::Node {
-    let mut node = node.clone();
-    if let Some(metadata) = node.get_mut("metadata") {
-        if let Some(labels) = metadata.get_mut("labels") {
-            crate::resource::remove_field(labels, "validated-by");
-        }
-        if metadata
-            .get("labels")
-            .is_some_and(crate::resource::is_blank)
-        {
-            crate::resource::remove_field(metadata, "labels");
+/// Returns an object without the label that validators may add. Like kustomize, it writes the
+/// other labels anew then, which counts as a change where they were written otherwise.
+fn unvalidated(resource: &Resource) -> yaml::Node {
+    let mut resource = resource.clone();
+    if resource.string("labels", "validated-by").is_some() {
+        resource.write_strings("labels");
+        if let Some(metadata) = resource.node.get_mut("metadata") {
+            if let Some(labels) = metadata.get_mut("labels") {
+                crate::resource::remove_field(labels, "validated-by");
+            }
+            if metadata
+                .get("labels")
+                .is_some_and(crate::resource::is_blank)
+            {
+                crate::resource::remove_field(metadata, "labels");
+            }
         }
     }
-    node
+    crate::shared::part(&mut resource.node);
+    resource.node
 }

@@ -9,7 +9,7 @@ use yaml::{Content, Node, Tag};
 use crate::error::{Error, Place};
 use crate::id::Gvk;
 use crate::kustomization::FieldSpecRecord;
-use crate::resource::Resource;
+use crate::resource::{Resource, is_null};
 
 /// One place in the objects of some kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +129,7 @@ pub(crate) fn apply_all(
 }
 
 /// Splits a path at `/`; `\/` is a slash.
-fn split(path: &str) -> Vec<String> {
+pub(crate) fn split(path: &str) -> Vec<String> {
     let path = path.strip_prefix('/').unwrap_or(path);
     let mut parts = vec![String::new()];
     let mut chars = path.chars().peekable();
@@ -156,7 +156,7 @@ fn walk(
     let Some((part, rest)) = path.split_first() else {
         return set(node);
     };
-    if node.is_null() {
+    if is_null(node) {
         return Ok(());
     }
     match &mut node.content {
@@ -181,7 +181,7 @@ fn walk(
                 }))
             };
             let Some(field) = field else { return Ok(()) };
-            if field.is_null() {
+            if is_null(field) {
                 if part.is_list {
                     *field = Node::sequence();
                 } else if made == Create::Mapping {

@@ -285,7 +285,7 @@ pub(crate) fn replacements(
 pub(crate) fn patch_text(layer: &Layer<'_>, path: &str, patch: &str) -> Result<String, Error> {
     match (path, patch.trim()) {
         ("", "") => Err(Error::invalid("must specify one of patch and path")),
-        ("", _) => Ok(patch.to_owned()),
+        ("", patch) => Ok(patch.to_owned()),
         (path, "") => layer.text(path),
         _ => Err(Error::invalid(
             "patch and path can't be set at the same time",

@@ -43,7 +43,7 @@ pub(crate) fn generate(
                 "" => "Opaque",
                 other => other,
             };
-            push(&mut node, "type", Node::plain(secret_type));
+            push(&mut node, "type", quoted(secret_type));
             let data = pairs
                 .into_iter()
                 .map(|(key, value)| (key, base64_node(&value)));
@@ -55,36 +55,40 @@ pub(crate) fn generate(
     add_strings(&mut node, "labels", &options.labels);
     add_strings(&mut node, "annotations", &options.annotations);
     if options.immutable {
-        push(&mut node, "immutable", Node::plain("true"));
+        let immutable = Node {
+            tag: yaml::Tag::Bool,
+            ..Node::plain("true")
+        };
+        push(&mut node, "immutable", immutable);
     }
     let mut resource = Resource::new(node);
     resource.behavior = Behavior::read(&entry.behavior);
+    resource.is_generated = true;
     resource.needs_hash = !options.disable_name_suffix_hash;
     Ok(resource)
 }
 
 fn header(entry: &Generator, target: Target) -> Node {
     let mut node = Node::mapping();
-    push(&mut node, "apiVersion", Node::plain("v1"));
+    push(&mut node, "apiVersion", Node::string("v1"));
     let kind = match target {
         Target::ConfigMap => "ConfigMap",
         Target::Secret => "Secret",
     };
-    push(&mut node, "kind", Node::plain(kind));
+    push(&mut node, "kind", Node::string(kind));
     let mut metadata = Node::mapping();
-    push(
-        &mut metadata,
-        "name",
-        crate::value::string_node(&entry.name),
-    );
+    push(&mut metadata, "name", quoted(&entry.name));
     if !entry.namespace.is_empty() {
-        push(
-            &mut metadata,
-            "namespace",
-            crate::value::string_node(&entry.namespace),
-        );
+        push(&mut metadata, "namespace", quoted(&entry.namespace));
     }
     push(&mut node, "metadata", metadata);
+    node
+}
+
+/// Returns a string, in quotes where its text needs them.
+fn quoted(text: &str) -> Node {
+    let mut node = Node::string(text);
+    crate::resource::quote(&mut node);
     node
 }
 
@@ -103,7 +107,11 @@ fn add_strings(node: &mut Node, field: &str, strings: &Strings) {
     };
     let mut map = Node::mapping();
     for (key, value) in strings {
-        set_field(&mut map, key, Node::string(value));
+        let mut value = Node::string(value);
+        if let Content::Scalar(_, style) = &mut value.content {
+            *style = Style::Single;
+        }
+        set_field(&mut map, key, value);
     }
     push(metadata, field, map);
 }
@@ -169,9 +177,10 @@ fn unique(entry: &Generator, pairs: Vec<(String, Node)>) -> Result<Node, Error> 
 }
 
 fn mapping(pairs: Vec<(String, Node)>) -> Node {
-    let entries = pairs
-        .into_iter()
-        .map(|(key, value)| (Node::plain(key), value));
+    let entries = pairs.into_iter().map(|(key, mut value)| {
+        crate::resource::quote(&mut value);
+        (Node::plain(key), value)
+    });
     Node::new(Content::Mapping(entries.collect(), Layout::Block))
 }
 

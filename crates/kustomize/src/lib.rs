@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod absorb;
+mod bookkeeping;
 mod branches;
 mod build;
 mod config;
@@ -37,6 +38,7 @@ mod replacements;
 mod resource;
 mod resources;
 mod select;
+mod shared;
 mod transform;
 mod value;
 mod vars;

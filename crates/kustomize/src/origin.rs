@@ -103,19 +103,31 @@ pub(crate) fn record(resource: &mut Resource, transformer: &Origin) {
     }
 }
 
+impl Resource {
+    /// Returns the annotation that tells where the object comes from.
+    pub(crate) fn origin_text(&self) -> Option<String> {
+        let mut text = String::new();
+        self.origin.as_ref()?.write(&mut text, "", "");
+        Some(text)
+    }
+
+    /// Returns the annotation that tells what changed the object.
+    pub(crate) fn transformations_text(&self) -> Option<String> {
+        let mut text = String::new();
+        for one in &self.transformations {
+            one.write(&mut text, "- ", "  ");
+        }
+        Some(text).filter(|text| !text.is_empty())
+    }
+}
+
 /// Writes the annotations that were asked for.
 pub(crate) fn annotate(resource: &mut Resource, origin: bool, transformations: bool) {
     let mut annotations = Vec::new();
-    if let (true, Some(own)) = (origin, &resource.origin) {
-        let mut text = String::new();
-        own.write(&mut text, "", "");
+    if let (true, Some(text)) = (origin, resource.origin_text()) {
         annotations.push((ORIGIN_ANNOTATION, text));
     }
-    if transformations && !resource.transformations.is_empty() {
-        let mut text = String::new();
-        for one in &resource.transformations {
-            one.write(&mut text, "- ", "  ");
-        }
+    if let (true, Some(text)) = (transformations, resource.transformations_text()) {
         annotations.push((TRANSFORMATIONS_ANNOTATION, text));
     }
     for (key, text) in annotations {

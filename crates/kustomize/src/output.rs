@@ -6,7 +6,7 @@ use yaml::{Content, Layout, Node, Tag, Tree};
 use crate::build::Metadata;
 use crate::error::{Error, Place};
 use crate::origin;
-use crate::resource::{Resource, get_or_insert, remove_field, set_field};
+use crate::resource::{Resource, get_or_insert, is_null, remove_field, set_field};
 use crate::value;
 
 /// The label that `managedByLabel` asks for, and its value.
@@ -85,6 +85,9 @@ pub(crate) fn finish(mut resource: Resource, metadata: Metadata) -> Result<Objec
     if metadata.managed_by {
         let own = get_or_insert(&mut resource.node, "metadata", Node::mapping);
         let labels = get_or_insert(own, "labels", Node::mapping);
+        if is_null(labels) {
+            *labels = Node::mapping();
+        }
         set_field(labels, MANAGED_BY.0, Node::string(MANAGED_BY.1));
     }
     clean_annotations(&mut resource);

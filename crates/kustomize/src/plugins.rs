@@ -304,7 +304,25 @@ fn value_add(record: PluginRecord, layer: &Layer<'_>) -> Result<Transformer, Err
                 .within(place)?,
         );
     }
-    Ok(Transformer::ValueAdd(record.value, targets))
+    if targets.is_empty() {
+        return Err(Error::invalid("must specify at least one target"));
+    }
+    for target in &targets {
+        if target.field_path.is_empty() {
+            return Err(Error::invalid("fieldPath cannot be empty"));
+        }
+        if target.file_path_position < 0 {
+            return Err(Error::invalid(format!(
+                "value of FilePathPosition ({}) cannot be negative",
+                target.file_path_position
+            )));
+        }
+    }
+    let value = match record.value.trim() {
+        "" => crate::files::base_name(&layer.root),
+        value => value,
+    };
+    Ok(Transformer::ValueAdd(value.to_owned(), targets))
 }
 
 impl Transformer {

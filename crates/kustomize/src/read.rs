@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use yaml::Node;
 
 use crate::error::{Error, Place};
-use crate::resource::{Previous, Resource};
+use crate::resource::{Previous, Resource, is_null};
 use crate::value;
 
 /// How many objects one text may hold.
@@ -83,6 +83,7 @@ fn documents(text: &str, place: &str) -> Result<Vec<Node>, Error> {
             continue;
         }
         node.expand_merges().map_err(yaml_error)?;
+        node.settle_tags();
         let kind = node.get("kind").and_then(Node::text).unwrap_or_default();
         let is_list = matches!(kind, "List" | "ResourceList");
         if is_single
@@ -144,7 +145,7 @@ fn take_lists_apart(nodes: Vec<Node>) -> Result<Vec<Node>, Error> {
             continue;
         }
         let kind = kind.to_owned();
-        let Some(items) = node.get_mut("items").filter(|items| !items.is_null()) else {
+        let Some(items) = node.get_mut("items").filter(|items| !is_null(items)) else {
             continue;
         };
         let Some(items) = items.items_mut() else {
@@ -167,7 +168,7 @@ fn check(node: &Node) -> Result<(), Error> {
         ));
     }
     let text = |node: Option<&Node>| {
-        let node = node.filter(|node| !node.is_null())?;
+        let node = node.filter(|node| !is_null(node))?;
         node.text()
             .filter(|text| !text.is_empty())
             .map(str::to_owned)

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde_json::Value;
 use yaml::{Content, Node};
 
 use crate::branches::Branches;
@@ -13,7 +14,8 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::field::FieldSpec;
 use crate::id::{BorrowedGvk, Gvk, Id, Scopes};
-use crate::resource::{Resource, replace_keeping_style, set_field};
+use crate::resource::{Resource, is_null, replace_keeping_style, set_field};
+use crate::value::from_node;
 
 /// Brings every reference up to date.
 ///
@@ -22,9 +24,6 @@ pub(crate) fn fix(list: &mut [Resource], config: &Config, scopes: &Scopes) -> Re
     let candidates = Candidates::new(list, scopes);
     for resource in list.iter() {
         subject_namespaces(resource)?;
-    }
-    if candidates.all.is_empty() {
-        return Ok(());
     }
     let mut places = Places::new(config);
     for resource in list {
@@ -211,20 +210,25 @@ fn subject_namespaces(resource: &Resource) -> Result<HashSet<String>, Error> {
         .and_then(Node::items)
         .unwrap_or_default();
     for subject in subjects {
-        if subject.get("kind").and_then(Node::text) != Some("ServiceAccount") {
-            continue;
+        let string = |field: &str| match subject.get(field).cloned().map(from_node) {
+            None => Ok(None),
+            Some(Ok(Value::String(text))) => Ok(Some(text)),
+            Some(_) => Err(Error::invalid(format!(
+                "{field} is blank for resource {:?}",
+                resource.id().to_string()
+            ))),
+        };
+        if subject.entries().is_none() {
+            return Err(Error::invalid(format!(
+                "a subject is not a mapping in {}",
+                resource.id()
+            )));
         }
-        match subject.get("namespace") {
-            Some(namespace) if namespace.is_null() => {
-                return Err(Error::invalid(format!(
-                    "namespace is blank for resource {:?}",
-                    resource.id().to_string()
-                )));
-            }
-            Some(namespace) => {
-                namespaces.insert(namespace.text().unwrap_or_default().to_owned());
-            }
-            None => {}
+        // The kind is looked at only where there is a namespace, and the namespace of accounts.
+        if subject.get("namespace").is_some()
+            && string("kind")?.as_deref() == Some("ServiceAccount")
+        {
+            namespaces.extend(string("namespace")?);
         }
     }
     Ok(namespaces)
@@ -240,7 +244,7 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn set(&self, node: &mut Node) -> Result<(), String> {
-        if node.is_null() {
+        if is_null(node) {
             return Ok(());
         }
         match &mut node.content {
@@ -278,9 +282,10 @@ impl Step<'_> {
         let Some(found) = self.pick(name, true, namespace)? else {
             return Ok(());
         };
-        if found.id.name != name {
-            set_field(node, "name", Node::plain(&found.id.name));
+        if found.id.name == name && found.id.namespace.is_empty() {
+            return Ok(());
         }
+        set_field(node, "name", Node::plain(&found.id.name));
         if !found.id.namespace.is_empty() {
             set_field(node, "namespace", Node::plain(&found.id.namespace));
         }

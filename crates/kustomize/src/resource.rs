@@ -36,6 +36,15 @@ impl Behavior {
             _ => Self::Unspecified,
         }
     }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::Create => "create",
+            Self::Merge => "merge",
+            Self::Replace => "replace",
+        }
+    }
 }
 
 /// One object and what the build remembers of it.
@@ -46,11 +55,15 @@ pub(crate) struct Resource {
     pub prefixes: Vec<String>,
     pub suffixes: Vec<String>,
     pub behavior: Behavior,
+    /// A generator made it, and says so with its behavior.
+    pub is_generated: bool,
     pub needs_hash: bool,
     pub allow_name_change: bool,
     pub allow_kind_change: bool,
     /// The vars that take their value from here.
     pub vars: Vec<String>,
+    /// How many groups of labels that share a value were made.
+    pub n_shared: u32,
     pub origin: Option<Origin>,
     pub transformations: Vec<Origin>,
 }
@@ -63,10 +76,12 @@ impl Resource {
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             behavior: Behavior::Unspecified,
+            is_generated: false,
             needs_hash: false,
             allow_name_change: false,
             allow_kind_change: false,
             vars: Vec::new(),
+            n_shared: 0,
             origin: None,
             transformations: Vec::new(),
         }
@@ -80,7 +95,7 @@ impl Resource {
                 None => return "",
             }
         }
-        if node.is_null() {
+        if is_null(node) {
             ""
         } else {
             node.text().unwrap_or_default()
@@ -179,6 +194,12 @@ impl Resource {
 
     /// Remembers the id of now before it changes.
     pub(crate) fn remember_id(&mut self, scopes: &Scopes) {
+        // kustomize writes it among the annotations, and makes them for it.
+        if let Some(metadata) = self.node.get_mut("metadata")
+            && metadata.get("annotations").is_some_and(is_blank)
+        {
+            remove_field(metadata, "annotations");
+        }
         let previous = Previous {
             kind: self.kind().into(),
             name: self.name().into(),
@@ -211,6 +232,27 @@ impl Resource {
         entries
             .filter_map(|(k, v)| Some((k.text()?, v.text().unwrap_or_default())))
             .collect()
+    }
+
+    /// Makes every label or annotation a string; none, no field.
+    pub(crate) fn write_strings(&mut self, field: &str) {
+        let mut strings: Vec<(String, String)> = self
+            .strings(field)
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        let Some(metadata) = self.node.get_mut("metadata") else {
+            return;
+        };
+        remove_field(metadata, field);
+        if strings.is_empty() {
+            return;
+        }
+        strings.sort();
+        let map = get_or_insert(metadata, field, Node::mapping);
+        for (key, value) in strings {
+            set_field(map, &key, string_node(value));
+        }
     }
 
     pub(crate) fn string(&self, field: &str, key: &str) -> Option<&str> {
@@ -260,18 +302,21 @@ pub(crate) fn get_or_insert<'a>(
 }
 
 /// Sets a field of a mapping. A field that is there keeps the style it is written in, which
-/// decides whether its new text is a string.
-pub(crate) fn set_field(node: &mut Node, key: &str, value: Node) {
+/// decides whether its new text is a string; a new one is quoted if its text needs it.
+pub(crate) fn set_field(node: &mut Node, key: &str, mut value: Node) {
     let Some(entries) = node.entries_mut() else {
         return;
     };
     match entries.iter_mut().find(|(k, _)| k.text() == Some(key)) {
         Some((_, old)) => replace_keeping_style(old, value),
-        None => entries.push((Node::plain(key), value)),
+        None => {
+            quote(&mut value);
+            entries.push((Node::plain(key), value));
+        }
     }
 }
 
-/// Replaces a node; the new one is written in the style of the old one.
+/// Replaces a node; the new one is written in the style and stands at the place of the old one.
 pub(crate) fn replace_keeping_style(old: &mut Node, mut new: Node) {
     if let Content::Scalar(_, style) = &mut new.content {
         *style = match &old.content {
@@ -279,7 +324,60 @@ pub(crate) fn replace_keeping_style(old: &mut Node, mut new: Node) {
             _ => Style::Plain,
         };
     }
-    *old = new;
+    old.content = new.content;
+    old.tag = new.tag;
+}
+
+/// Returns a string; one of several lines is a literal block.
+pub(crate) fn string_node(text: impl Into<String>) -> Node {
+    let mut node = Node::string(text);
+    if let Content::Scalar(text, style) = &mut node.content
+        && text.contains('\n')
+    {
+        *style = Style::Literal;
+    }
+    node
+}
+
+/// Puts a string in quotes when a reader of YAML 1.1 takes its bare text for something else.
+pub(crate) fn quote(node: &mut Node) {
+    if is_text(node)
+        && let Content::Scalar(text, style @ Style::Plain) = &mut node.content
+        && reads_otherwise(text)
+    {
+        *style = Style::Double;
+    }
+}
+
+/// Returns whether YAML 1.1 takes a text of one line for something else than a string.
+fn reads_otherwise(text: &str) -> bool {
+    use yaml::resolve::{Plain, Rules, resolve};
+    if text.is_empty() || text.contains('\n') {
+        return false;
+    }
+    match resolve(text, Rules::V2) {
+        // Version 2 gives a point in time as it is written.
+        Plain::Timestamp(_) => return false,
+        Plain::Str => {}
+        _ => return true,
+    }
+    let starts = text.starts_with(['[', '{', '#', '!', '&', '-', '?', '"', '\'', '|', '>']);
+    if !starts && !text.contains(": ") && !text.contains(" #") && !text.ends_with(':') {
+        return false;
+    }
+    match yaml::node::read_first(text) {
+        Err(_) => false,
+        Ok(None) => true,
+        Ok(Some(node)) => match (&node.content, &node.tag) {
+            (Content::Scalar(text, Style::Plain), Tag::None) => {
+                !matches!(resolve(text, Rules::V2), Plain::Str | Plain::Timestamp(_))
+            }
+            (Content::Scalar(..), tag) => {
+                matches!(tag, Tag::Int | Tag::Float | Tag::Bool | Tag::Null)
+            }
+            _ => true,
+        },
+    }
 }
 
 /// Removes a field of a mapping.
@@ -292,10 +390,21 @@ pub(crate) fn remove_field(node: &mut Node, key: &str) -> Option<Node> {
 /// Returns whether a node is an empty collection or null.
 pub(crate) fn is_blank(node: &Node) -> bool {
     match &node.content {
-        Content::Scalar(..) => node.is_null(),
+        Content::Scalar(..) => is_null(node),
         Content::Sequence(items, _) => items.is_empty(),
         Content::Mapping(entries, _) => entries.is_empty(),
     }
+}
+
+/// Returns whether a node is a null. A scalar that a program made without a tag never is.
+pub(crate) fn is_null(node: &Node) -> bool {
+    node.tag == Tag::Null && node.text().is_some()
+}
+
+/// Returns whether a scalar counts as a string while it is worked on: it is tagged so, or not
+/// tagged at all.
+pub(crate) fn is_text(node: &Node) -> bool {
+    node.text().is_some() && matches!(node.tag, Tag::Str | Tag::None)
 }
 
 /// Returns whether a scalar is a string by its tag, its style or its text.

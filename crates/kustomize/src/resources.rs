@@ -32,6 +32,15 @@ fn key_of(resource: &Resource, scopes: &Scopes) -> Key {
     key(resource.borrowed_gvk(), name, namespace, scopes)
 }
 
+impl From<Vec<Resource>> for Resources {
+    fn from(list: Vec<Resource>) -> Self {
+        Self {
+            list,
+            ..Self::default()
+        }
+    }
+}
+
 impl Resources {
     pub(crate) fn len(&self) -> usize {
         self.list.len()
@@ -93,7 +102,7 @@ impl Resources {
     pub(crate) fn append_all(&mut self, other: Resources, scopes: &Scopes) -> Result<(), Error> {
         if self.list.is_empty() {
             *self = other;
-            return Ok(());
+            return self.check_ids(scopes);
         }
         other
             .list

@@ -116,14 +116,18 @@ struct Scalar {
 impl Scalar {
     fn value(self, in_flow: bool) -> Result<Tree, String> {
         match &self.tag {
-            Tag::None if self.style == Style::Folded => {
+            Tag::None | Tag::Str if self.style == Style::Folded => {
                 check_characters(&self.text, self.line)?;
                 let text = folded(&self.text).map_err(|problem| at_line(self.line, problem))?;
                 return Ok(Tree::String(text));
             }
             Tag::None if self.style != Style::Plain => return self.string(),
             // An empty scalar in brackets is written as an empty string.
-            Tag::None if in_flow && self.text.is_empty() => return self.string(),
+            Tag::None | Tag::Null
+                if in_flow && self.text.is_empty() && self.style == Style::Plain =>
+            {
+                return self.string();
+            }
             Tag::Str | Tag::Other(_) | Tag::Merge => return self.string(),
             Tag::Binary => {
                 use base64::Engine;
@@ -138,16 +142,16 @@ impl Scalar {
     }
 
     fn plain(self) -> Result<Tree, String> {
+        let plain = resolve(&self.text, Rules::V3);
+        // A tag that the text has anyway is not written, and then quotes make a string.
+        if self.style != Style::Plain && plain.tag() == self.tag {
+            return self.string();
+        }
         #[expect(clippy::cast_precision_loss, reason = "a float tag asks for a float")]
-        let plain = match (&self.tag, resolve(&self.text, Rules::V3)) {
+        let plain = match (&self.tag, plain) {
             (Tag::Float, Plain::Int(int)) => Plain::Float(int as f64),
             (Tag::Float, Plain::Uint(int)) => Plain::Float(int as f64),
-            (Tag::None, plain)
-            | (Tag::Int, plain @ (Plain::Int(_) | Plain::Uint(_)))
-            | (Tag::Float, plain @ Plain::Float(_))
-            | (Tag::Bool, plain @ Plain::Bool(_))
-            | (Tag::Null, plain @ Plain::Null)
-            | (Tag::Timestamp, plain @ Plain::Timestamp(_)) => plain,
+            (tag, plain) if *tag == Tag::None || *tag == plain.tag() => plain,
             _ => return Err(self.mismatch()),
         };
         Ok(match plain {
@@ -249,19 +253,25 @@ fn check_characters(text: &str, line: u32) -> Result<(), String> {
 
 /// Returns a value as a tree, every string written so that it is read as one.
 pub(crate) fn to_node(value: Value) -> Node {
+    let mut node = untagged(value);
+    node.settle_tags();
+    node
+}
+
+fn untagged(value: Value) -> Node {
     match value {
         Value::Null => Node::plain("null"),
         Value::Bool(bool) => Node::plain(bool.to_string()),
         Value::Number(number) => Node::plain(number_text(&number)),
         Value::String(text) => string_node(text),
         Value::Array(items) => Node::new(Content::Sequence(
-            items.into_iter().map(to_node).collect(),
+            items.into_iter().map(untagged).collect(),
             Layout::Block,
         )),
         Value::Object(object) => Node::new(Content::Mapping(
             object
                 .into_iter()
-                .map(|(key, value)| (string_node(key), to_node(value)))
+                .map(|(key, value)| (string_node(key), untagged(value)))
                 .collect(),
             Layout::Block,
         )),
@@ -276,11 +286,11 @@ fn number_text(number: &serde_json::Number) -> String {
 }
 
 /// Returns a string as it is written without a tag.
-pub(crate) fn string_node(text: impl Into<String>) -> Node {
+fn string_node(text: impl Into<String>) -> Node {
     let text = text.into();
     let style = if text.contains('\n') {
         Style::Literal
-    } else if yaml::is_string(&text) {
+    } else if yaml::emit::is_plain(&text) {
         Style::Plain
     } else {
         Style::Double
@@ -294,12 +304,14 @@ mod tests {
     use serde_json::json;
 
     fn check(text: &str, want: &Value) {
-        let node = yaml::node::read_first(text).expect(text).expect(text);
+        let mut node = yaml::node::read_first(text).expect(text).expect(text);
+        node.settle_tags();
         assert_eq!(from_node(node).as_ref(), Ok(want), "{text}");
     }
 
     fn refuses(text: &str, problem: &str) {
-        let node = yaml::node::read_first(text).expect(text).expect(text);
+        let mut node = yaml::node::read_first(text).expect(text).expect(text);
+        node.settle_tags();
         let error = from_node(node).expect_err(text);
         assert!(error.contains(problem), "{text}: {error}");
     }

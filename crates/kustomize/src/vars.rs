@@ -14,8 +14,10 @@ use crate::field::{Create, apply_all};
 use crate::growth::Growth;
 use crate::id::{Gvk, Id, Scopes};
 use crate::kustomization::Var;
-use crate::resource::{Resource, is_string};
+use crate::replacements::path;
+use crate::resource::{Resource, is_null, is_text};
 use crate::resources::Resources;
+use crate::shared::{self, Changed};
 
 /// Marks the objects that the vars of a layer mean, and adds the vars to those below.
 ///
@@ -123,12 +125,15 @@ pub(crate) fn resolve(
         values.insert(var.name.clone(), value);
     }
     for resource in list {
-        let set = &mut |node: &mut Node| put(node, &values, growth);
+        let mut changed = Changed::new();
+        let set = &mut |node: &mut Node| put(node, &values, growth, &mut changed);
         apply_all(&config.var_reference, resource, Create::Nothing, set)?;
+        shared::spread(&mut resource.node, &changed);
     }
     Ok(())
 }
 
+/// Returns the value of a var; null when it is nothing that can be put into a text.
 fn field_value(var: &Var, holder: &Resource) -> Result<Value, String> {
     let path = match var.fieldref.field_path.as_str() {
         "" => "metadata.name",
@@ -140,70 +145,73 @@ fn field_value(var: &Var, holder: &Resource) -> Result<Value, String> {
             var.name
         )
     };
-    let mut node = &holder.node;
-    for part in split(path) {
-        let next = match part.parse::<usize>() {
-            Ok(index) if node.items().is_some() => node.items().and_then(|items| items.get(index)),
-            _ => node.get(&part),
-        };
-        node = next.ok_or_else(missing)?;
-    }
-    match crate::value::from_node(node.clone())? {
-        Value::Object(_) | Value::Array(_) | Value::Null => Err(missing()),
-        scalar => Ok(scalar),
-    }
+    let node = path::look_up(&holder.node, &split(path))?.ok_or_else(missing)?;
+    let Some(text) = node.text() else {
+        return Ok(Value::Null);
+    };
+    let value = match node.tag {
+        Tag::Int => text.parse::<i64>().ok().map(Value::from),
+        Tag::Float => text.parse::<f64>().ok().map(Value::from),
+        Tag::Bool => Some(text.eq_ignore_ascii_case("true").into()),
+        _ => Some(text.into()),
+    };
+    value.ok_or_else(missing)
 }
 
-/// Splits a path at dots that are not escaped; brackets hold an index or a name with dots.
+/// Splits a path; other than in replacements, an index may stand in brackets behind a name.
 fn split(path: &str) -> Vec<String> {
     let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut chars = path.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' if chars.peek() == Some(&'.') => {
-                chars.next();
-                part.push('.');
+    for part in path::split(path) {
+        let indexed = part
+            .strip_suffix(']')
+            .and_then(|part| part.rsplit_once('['));
+        match indexed {
+            Some((name, index))
+                if !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit()) =>
+            {
+                parts.extend((!name.is_empty()).then(|| name.to_owned()));
+                parts.push(index.to_owned());
             }
-            '.' => parts.push(std::mem::take(&mut part)),
-            '[' => {
-                parts.push(std::mem::take(&mut part));
-                parts.push(chars.by_ref().take_while(|c| *c != ']').collect());
-            }
-            c => part.push(c),
+            _ => parts.push(part),
         }
     }
-    parts.push(part);
-    parts.retain(|part| !part.is_empty());
     parts
 }
 
-fn put(node: &mut Node, values: &HashMap<String, Value>, growth: &Growth) -> Result<(), String> {
-    if node.is_null() {
+fn put(
+    node: &mut Node,
+    values: &HashMap<String, Value>,
+    growth: &Growth,
+    changed: &mut Changed,
+) -> Result<(), String> {
+    if is_null(node) {
         return Ok(());
     }
     match &mut node.content {
         Content::Scalar(..) => {
-            if is_string(node) {
+            if is_text(node) {
                 substitute(node, values, growth)?;
             }
         }
         Content::Mapping(entries, _) => {
             for (key, value) in entries {
-                if !is_string(key) {
+                if !is_text(key) {
                     return Err(format!(
                         "invalid map key: {:?}",
                         key.text().unwrap_or_default()
                     ));
                 }
-                if is_string(value) {
+                if is_text(value) {
                     substitute(value, values, growth)?;
+                    if let Some(group) = shared::group(value) {
+                        changed.push((group, value.clone()));
+                    }
                 }
             }
         }
         Content::Sequence(items, _) => {
             for item in items {
-                if !is_string(item) {
+                if !is_text(item) {
                     return Err("invalid value type expect a string".into());
                 }
                 substitute(item, values, growth)?;
@@ -219,13 +227,13 @@ fn substitute(
     growth: &Growth,
 ) -> Result<(), String> {
     let text = node.text().unwrap_or_default();
-    if !text.contains('$') {
-        return Ok(());
-    }
     let (text, tag) = match expand(text, values, growth)? {
         Value::String(text) => (text, Tag::Str),
         Value::Bool(bool) => (bool.to_string(), Tag::Bool),
-        Value::Number(number) if number.is_f64() => (number.to_string(), Tag::Float),
+        Value::Number(number) if number.is_f64() => {
+            let float = number.as_f64().unwrap_or_default();
+            (format!("{float}"), Tag::Float)
+        }
         other => (other.to_string(), Tag::Int),
     };
     node.tag = tag;
@@ -258,7 +266,7 @@ fn expand(text: &str, values: &HashMap<String, Value>, growth: &Growth) -> Resul
                     let name = &after[1..end];
                     let whole = text.len() == end + 2 && text.starts_with('$');
                     match values.get(name) {
-                        Some(value) if whole => {
+                        Some(value) if whole && !value.is_null() => {
                             growth.add_value(value, 0)?;
                             return Ok(value.clone());
                         }
@@ -266,8 +274,12 @@ fn expand(text: &str, values: &HashMap<String, Value>, growth: &Growth) -> Resul
                             growth.add_text(value)?;
                             out.push_str(value);
                         }
-                        Some(value) => out.push_str(&value.to_string()),
-                        None => {
+                        Some(Value::Number(number)) if number.is_f64() => {
+                            let float = number.as_f64().unwrap_or_default();
+                            out.push_str(&yaml::emit::go_float(float));
+                        }
+                        Some(value) if !value.is_null() => out.push_str(&value.to_string()),
+                        _ => {
                             out.push('$');
                             out.push_str(&after[..=end]);
                         }

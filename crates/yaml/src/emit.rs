@@ -37,6 +37,11 @@ enum Place {
     SequenceItem,
 }
 
+/// Returns whether a string is written without quotes.
+pub fn is_plain(text: &str) -> bool {
+    Analysis::new(text).is_plain()
+}
+
 /// Writes a value whose collection, if it is one, begins at the column `indent`.
 fn emit<T: Levels>(writer: &mut Writer, value: &T, place: Place, indent: usize) {
     match value.level() {

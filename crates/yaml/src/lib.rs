@@ -15,6 +15,7 @@ pub mod node;
 mod quick;
 pub mod resolve;
 mod scalar;
+mod settle;
 mod tree;
 
 pub use emit::to_yaml;

@@ -239,24 +239,6 @@ impl Node {
         }
     }
 
-    /// Replaces every merge key (`<<`) by the entries it stands for: the mapping's own entries
-    /// win, then the earlier of several merged mappings.
-    ///
-    /// Fails when the value of a merge key is not a mapping or a list of mappings, and when one
-    /// mapping has two of them.
-    pub fn expand_merges(&mut self) -> Result<(), Error> {
-        match &mut self.content {
-            Content::Scalar(..) => Ok(()),
-            Content::Sequence(items, _) => items.iter_mut().try_for_each(Node::expand_merges),
-            Content::Mapping(entries, _) => {
-                for (_, value) in entries.iter_mut() {
-                    value.expand_merges()?;
-                }
-                expand_entries(entries)
-            }
-        }
-    }
-
     /// Returns whether this node, as a key, asks for a merge.
     pub fn is_merge_key(&self) -> bool {
         match (&self.content, &self.tag) {
@@ -269,38 +251,6 @@ impl Node {
     pub(crate) fn error(&self, problem: Problem) -> Error {
         Error::new(self.line, self.column, problem)
     }
-}
-
-fn expand_entries(entries: &mut Vec<(Node, Node)>) -> Result<(), Error> {
-    let Some(at) = entries.iter().position(|(key, _)| key.is_merge_key()) else {
-        return Ok(());
-    };
-    let (key, value) = entries.remove(at);
-    if let Some((again, _)) = entries.iter().find(|(key, _)| key.is_merge_key()) {
-        return Err(again.error(Problem::DuplicateKey("<<".into())));
-    }
-    let sources = match value.content {
-        Content::Mapping(entries, _) => vec![entries],
-        Content::Sequence(items, _) => items
-            .into_iter()
-            .map(|item| match item.content {
-                Content::Mapping(entries, _) => Ok(entries),
-                _ => Err(key.error(Problem::Merge)),
-            })
-            .collect::<Result<_, _>>()?,
-        Content::Scalar(..) => return Err(key.error(Problem::Merge)),
-    };
-    let mut seen: std::collections::HashSet<String> = entries
-        .iter()
-        .filter_map(|(key, _)| key.text().map(str::to_owned))
-        .collect();
-    for (key, value) in sources.into_iter().flatten() {
-        let new = key.text().is_none_or(|text| seen.insert(text.to_owned()));
-        if new {
-            entries.push((key, value));
-        }
-    }
-    Ok(())
 }
 
 /// Returns every document of a text. A document without content is a null node.
@@ -428,12 +378,24 @@ impl<'text> Reader<'text> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 // The parser writes `~` where there is nothing.
+                // A block that the text breaks off has no line break at its end.
+                let is_broken_off = matches!(
+                    style,
+                    granit_parser::ScalarStyle::Literal | granit_parser::ScalarStyle::Folded
+                ) && !self.text.ends_with('\n')
+                    && text.ends_with('\n')
+                    && span
+                        .slice(self.text)
+                        .is_some_and(|own| self.text.ends_with(own));
                 let is_missing = text == "~" && span.slice(self.text) != Some("~");
-                let text = if is_missing && style == granit_parser::ScalarStyle::Plain {
+                let mut text = if is_missing && style == granit_parser::ScalarStyle::Plain {
                     String::new()
                 } else {
                     text.into_owned()
                 };
+                if is_broken_off {
+                    text.pop();
+                }
                 let weight = Weight {
                     nodes: 1,
                     bytes: text.len(),

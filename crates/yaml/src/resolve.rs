@@ -4,6 +4,8 @@
 //! (API objects, configuration files) knows the booleans of YAML 1.1, version 3 (kyaml) only
 //! `true` and `false`. It never looks at tags or styles; the callers do.
 
+use crate::node::Tag;
+
 /// The longest word that is not a string: `false`.
 const WORD_MAX: usize = 5;
 
@@ -33,6 +35,20 @@ pub enum Plain {
     Timestamp(String),
     /// The text itself.
     Str,
+}
+
+impl Plain {
+    /// Returns the tag of what has this meaning.
+    pub fn tag(&self) -> Tag {
+        match self {
+            Self::Null => Tag::Null,
+            Self::Bool(_) => Tag::Bool,
+            Self::Int(_) | Self::Uint(_) => Tag::Int,
+            Self::Float(_) => Tag::Float,
+            Self::Timestamp(_) => Tag::Timestamp,
+            Self::Str => Tag::Str,
+        }
+    }
 }
 
 /// Returns what a scalar without quotes and without a tag means.

@@ -80,6 +80,10 @@ impl Analysis {
         }
     }
 
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_string && self.plain_allowed
+    }
+
     pub(crate) fn is_multiline(&self) -> bool {
         self.multiline
     }

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 
 use yaml::Node;
 
+use crate::resource::{is_null, set_field};
+
 /// Puts the elements of the object after those of the patch. One that lacks a key is put there
 /// once for every key that it lacks, as kustomize does.
 pub(super) fn append_own(items: &mut Vec<Node>, own: Vec<Node>, keys: &[&str]) {
@@ -39,14 +41,14 @@ pub(super) fn is_regular(items: &[Node], key: &str) -> bool {
     items.iter().all(|item| {
         let value = item
             .get(key)
-            .filter(|value| !value.is_null())
+            .filter(|value| !is_null(value))
             .and_then(Node::text);
         value.is_some_and(|value| !value.is_empty() && seen.insert(value))
     })
 }
 
 pub(super) fn key_text(element: &Node, key: &str) -> String {
-    let value = element.get(key).filter(|value| !value.is_null());
+    let value = element.get(key).filter(|value| !is_null(value));
     value.and_then(Node::text).unwrap_or_default().to_owned()
 }
 
@@ -84,14 +86,14 @@ pub(super) fn set(items: &mut Vec<Node>, keys: &[&str], values: &[&str], element
     let mut kept = Vec::with_capacity(items.len() + 1);
     let mut found = false;
     for item in std::mem::take(items) {
-        if item.is_null() || item.entries().is_some_and(<[_]>::is_empty) {
+        if is_null(&item) || item.entries().is_some_and(<[_]>::is_empty) {
             continue;
         }
         if item.entries().is_none() && values.first().is_some_and(|value| !value.is_empty()) {
             kept.push(item);
             continue;
         }
-        let mut matches = true;
+        let mut matches = !values.is_empty();
         for (key, value) in keys.iter().zip(values) {
             let own = item.get(key);
             matches &= match value.is_empty() {
@@ -119,7 +121,5 @@ pub(super) fn add_key(node: &mut Node, key: &str, value: &str) {
     if node.entries().is_none() || node.get(key).is_some() || value.is_empty() {
         return;
     }
-    if let Some(entries) = node.entries_mut() {
-        entries.push((Node::plain(key), Node::plain(value)));
-    }
+    set_field(node, key, Node::plain(value));
 }

@@ -5,15 +5,17 @@
 //! merged by their keys; the elements of the patch come first. It follows kustomize, its oddities
 //! included; a comment says where one is.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 
-use yaml::{Content, Node, Style, Tag};
+use yaml::{Content, Node, Style};
 
 use crate::patch::lists::{
     add_key, append_own, find, is_regular, key_text, merge_scalars, set, unite,
 };
 use crate::patch::schema::{Merge, Schema, Type};
-use crate::resource::{is_blank, remove_field, replace_keeping_style};
+use crate::resource::{is_blank, is_null, quote, remove_field, set_field};
+use crate::shared::{self, Changed};
 
 /// The longest list with several merge keys, or with keys that are not unique.
 const IRREGULAR_LIST_MAX: usize = 2_000;
@@ -38,7 +40,7 @@ impl Walked {
             Self::Own(node) => (node, true),
             Self::Patch(node) => (node, false),
         };
-        let is_empty = node.is_null() || node.entries().is_some_and(<[_]>::is_empty);
+        let is_empty = is_null(&node) || node.entries().is_some_and(<[_]>::is_empty);
         (!is_empty).then_some((node, is_own))
     }
 }
@@ -47,13 +49,16 @@ impl Walked {
 ///
 /// Fails when a mapping, a list and a scalar meet, and at an unknown `$patch`.
 pub(crate) fn merge(object: Node, patch: Node, schema: &Schema) -> Result<Option<Node>, String> {
-    let merger = Merger { schema };
-    Ok(
-        match merger.walk(Some(object), Some(patch), Type::Unknown)? {
-            Walked::Clear | Walked::KeepNull(_) => None,
-            Walked::Own(node) | Walked::Patch(node) => Some(node).filter(|node| !is_blank(node)),
-        },
-    )
+    let merger = Merger {
+        schema,
+        changed: RefCell::default(),
+    };
+    let walked = merger.walk(Some(object), Some(patch), Type::Unknown)?;
+    let (Walked::Own(mut merged) | Walked::Patch(mut merged)) = walked else {
+        return Ok(None);
+    };
+    shared::spread(&mut merged, &merger.changed.into_inner());
+    Ok(Some(merged).filter(|node| !is_blank(node)))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -67,7 +72,7 @@ enum Shape {
 fn shape(node: Option<&Node>) -> Shape {
     match node {
         None => Shape::None,
-        Some(node) if node.is_null() => Shape::None,
+        Some(node) if is_null(node) => Shape::None,
         Some(node) => match node.content {
             Content::Scalar(..) => Shape::Scalar,
             Content::Sequence(..) => Shape::Sequence,
@@ -102,6 +107,8 @@ fn take_directive(node: &mut Node) -> Result<Directive, String> {
 
 struct Merger<'a> {
     schema: &'a Schema,
+    /// The labels that share their value with others and were changed.
+    changed: RefCell<Changed>,
 }
 
 impl<'a> Merger<'a> {
@@ -144,7 +151,7 @@ impl<'a> Merger<'a> {
             Shape::Scalar => Ok(Walked::Patch(node)),
             Shape::Sequence => match known.merge() {
                 Merge::Replace => Ok(Walked::Patch(node)),
-                Merge::ByKeys(keys) => self.sequences(Some(node.clone()), Some(node), &keys, known),
+                Merge::ByKeys(keys) => self.new_sequence(node, &keys, known),
             },
             Shape::Mapping => {
                 let mut node = node;
@@ -172,13 +179,13 @@ impl<'a> Merger<'a> {
         known: Type<'a>,
     ) -> Result<Walked, String> {
         let own = match own {
-            Some(own) if !own.is_null() => own,
+            Some(own) if !is_null(&own) => own,
             own => return self.new_mapping(own, patch, known),
         };
         let Some(mut patch) = patch else {
             return self.fields(own, None, known).map(Walked::Own);
         };
-        if patch.is_null() {
+        if is_null(&patch) {
             return Ok(Walked::Clear);
         }
         match take_directive(&mut patch)? {
@@ -203,7 +210,7 @@ impl<'a> Merger<'a> {
                 _ => Walked::Clear,
             });
         };
-        if patch.is_null() {
+        if is_null(&patch) {
             return Ok(Walked::Clear);
         }
         // An unknown directive does not matter here.
@@ -221,8 +228,11 @@ impl<'a> Merger<'a> {
                 match self.walk_new(value, known)? {
                     Walked::Clear => {}
                     Walked::KeepNull(value) => kept.push((key, value)),
-                    Walked::Own(value) | Walked::Patch(value) if value.is_null() => drop(value),
-                    Walked::Own(value) | Walked::Patch(value) => kept.push((key, value)),
+                    Walked::Own(value) | Walked::Patch(value) if is_null(&value) => drop(value),
+                    Walked::Own(mut value) | Walked::Patch(mut value) => {
+                        quote(&mut value);
+                        kept.push((key, value));
+                    }
                 }
             }
             *entries = kept;
@@ -248,22 +258,25 @@ impl<'a> Merger<'a> {
         for (key, value) in std::mem::take(entries) {
             let name = key.text().unwrap_or_default();
             let change = by_name.get(name).and_then(|at| incoming[*at].take());
-            let style = scalar_style(&value);
+            let (style, group) = (scalar_style(&value), shared::group(&value));
             let patch_key = change.as_ref().map(|(key, _)| key);
             let known = noted(&key, patch_key)?.unwrap_or_else(|| known.field(name));
             match self.walk(Some(value), change.map(|(_, value)| value), known)? {
                 Walked::Clear => {}
                 Walked::KeepNull(value) => merged.push((key, value)),
-                Walked::Own(value) | Walked::Patch(value) if value.is_null() => drop(value),
-                Walked::Own(value) => merged.push((key, value)),
+                Walked::Own(value) | Walked::Patch(value) if is_null(&value) => drop(value),
+                Walked::Own(mut value) => {
+                    quote(&mut value);
+                    merged.push((key, value));
+                }
                 Walked::Patch(mut value) => {
                     // A field keeps the style in which it was written.
                     if let (Some(style), Content::Scalar(_, new)) = (style, &mut value.content) {
-                        let was_string = *new != Style::Plain && value.tag == Tag::None;
                         *new = style;
-                        if was_string {
-                            value.tag = Tag::Str;
-                        }
+                    }
+                    if let Some(group) = group {
+                        shared::join(&mut value, group);
+                        self.changed.borrow_mut().push((group, value.clone()));
                     }
                     merged.push((key, value));
                 }
@@ -274,8 +287,11 @@ impl<'a> Merger<'a> {
                 noted(&key, None)?.unwrap_or_else(|| known.field(key.text().unwrap_or_default()));
             match self.walk(None, Some(value), known)? {
                 Walked::Clear | Walked::KeepNull(_) => {}
-                Walked::Own(value) | Walked::Patch(value) if value.is_null() => drop(value),
-                Walked::Own(value) | Walked::Patch(value) => merged.push((key, value)),
+                Walked::Own(value) | Walked::Patch(value) if is_null(&value) => drop(value),
+                Walked::Own(mut value) | Walked::Patch(mut value) => {
+                    quote(&mut value);
+                    merged.push((key, value));
+                }
             }
         }
         *entries = merged;
@@ -290,19 +306,19 @@ impl<'a> Merger<'a> {
         keys: &[String],
         known: Type<'a>,
     ) -> Result<Walked, String> {
-        let own = own.filter(|own| !own.is_null());
+        let own = own.filter(|own| !is_null(own));
         let has_own = own.is_some();
         let (mut out, mut src);
         match (own, patch) {
             (None, None) => return Ok(Walked::Clear),
             (Some(own), None) => (out, src) = (own, Node::sequence()),
-            (Some(_), Some(patch)) if patch.is_null() => return Ok(Walked::Clear),
-            (None, Some(patch)) => (out, src) = (patch.clone(), patch),
+            (Some(_), Some(patch)) if is_null(&patch) => return Ok(Walked::Clear),
+            (None, Some(patch)) => return self.new_sequence(patch, keys, known),
             (Some(own), Some(patch)) => {
                 (out, src) = (own, patch);
                 match list_directive(&mut src)? {
                     Directive::Delete => return Ok(Walked::Clear),
-                    Directive::Replace => out = src.clone(),
+                    Directive::Replace => return self.new_sequence(src, keys, known),
                     Directive::Merge => {}
                 }
             }
@@ -314,7 +330,7 @@ impl<'a> Merger<'a> {
             [key] if is_regular(&own_items, key) && is_regular(&patch_items, key) => {
                 self.by_unique_key(own_items, patch_items, key, known.elements())?
             }
-            keys => self.by_keys(own_items, patch_items, keys, known.elements())?,
+            keys => self.by_keys(own_items, Some(patch_items), keys, known.elements())?,
         };
         if let Some(list) = out.items_mut() {
             *list = items;
@@ -324,6 +340,28 @@ impl<'a> Merger<'a> {
         } else {
             Walked::Patch(out)
         })
+    }
+
+    /// Merges a list of the patch with itself: the object has none, or it is replaced.
+    fn new_sequence(
+        &self,
+        mut list: Node,
+        keys: &[String],
+        known: Type<'a>,
+    ) -> Result<Walked, String> {
+        let items = list.items_mut().map(std::mem::take).unwrap_or_default();
+        let known = known.elements();
+        let items = match keys {
+            [] => merge_scalars(items, Vec::new()),
+            [key] if is_regular(&items, key) => {
+                self.by_unique_key(items.clone(), items, key, known)?
+            }
+            keys => self.by_keys(items, None, keys, known)?,
+        };
+        if let Some(list) = list.items_mut() {
+            *list = items;
+        }
+        Ok(Walked::Patch(list))
     }
 
     /// Merges lists in which every element has its own value of the one key.
@@ -372,19 +410,21 @@ impl<'a> Merger<'a> {
         Ok(items)
     }
 
-    /// Merges lists with several keys, or with elements that share or lack a key.
+    /// Merges lists with several keys, or with elements that share or lack a key. Without a
+    /// patch, the list is that of the patch itself.
     fn by_keys(
         &self,
         mut own: Vec<Node>,
-        patch: Vec<Node>,
+        patch: Option<Vec<Node>>,
         keys: &[String],
         known: Type<'a>,
     ) -> Result<Vec<Node>, String> {
-        if own.len() + patch.len() > IRREGULAR_LIST_MAX {
+        let n_patch = patch.as_ref().map_or(0, Vec::len);
+        if own.len() + n_patch > IRREGULAR_LIST_MAX {
             return Err("a list with repeated or several merge keys is too long".into());
         }
         let mut tuples: Vec<Vec<String>> = Vec::new();
-        for element in patch.iter().chain(&own) {
+        for element in patch.iter().flatten().chain(&own) {
             let tuple: Vec<String> = keys.iter().map(|key| key_text(element, key)).collect();
             if !tuples.contains(&tuple) {
                 tuples.push(tuple);
@@ -418,7 +458,10 @@ impl<'a> Merger<'a> {
             }
             let own_at = find(&own, &wanted);
             let before = own_at.map(|at| own[at].clone());
-            let change = find(&patch, &wanted).map(|at| patch[at].clone());
+            let change = match &patch {
+                Some(patch) => find(patch, &wanted).map(|at| patch[at].clone()),
+                None => before.clone(),
+            };
             let Some((mut merged, is_own)) = self.walk(before, change, known)?.content() else {
                 set(&mut own, &valid_keys, &values, None);
                 continue;
@@ -426,7 +469,7 @@ impl<'a> Merger<'a> {
             for (key, value) in valid_keys.iter().zip(&values) {
                 add_key(&mut merged, key, value);
             }
-            if let (true, Some(at)) = (is_own, own_at) {
+            if let (true, Some(at)) = (is_own || patch.is_none(), own_at) {
                 own[at] = merged.clone();
             }
             set(&mut items, &valid_keys, &values, Some(merged));
@@ -487,26 +530,11 @@ fn list_directive(list: &mut Node) -> Result<Directive, String> {
     Ok(found)
 }
 
-/// Sets the text of a field that a merge must not change.
-pub(crate) fn restore(node: &mut Node, key: &str, old: Option<Node>) {
-    match old {
-        Some(old) => match node.get_mut(key) {
-            Some(now) if now.text() == old.text() => {}
-            Some(now) => replace_keeping_style(
-                now,
-                Node {
-                    tag: Tag::None,
-                    ..old
-                },
-            ),
-            None => {
-                if let Some(entries) = node.entries_mut() {
-                    entries.push((Node::plain(key), old));
-                }
-            }
-        },
-        None => {
-            remove_field(node, key);
-        }
+/// Sets the text of a field that a merge must not change; no text, no field.
+pub(crate) fn restore(node: &mut Node, key: &str, old: &str) {
+    if old.is_empty() {
+        remove_field(node, key);
+    } else {
+        set_field(node, key, Node::plain(old));
     }
 }

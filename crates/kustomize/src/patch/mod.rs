@@ -42,7 +42,6 @@ pub(crate) enum Parsed {
 ///
 /// Fails when it is neither objects nor operations, or both.
 pub(crate) fn parse(text: &str) -> Result<Parsed, Error> {
-    let text = text.trim();
     if is_comment_only(text) {
         return Ok(Parsed::Nothing);
     }
@@ -90,7 +89,11 @@ pub(crate) fn apply(
             for mut patch in patches {
                 patch.allow_name_change = options.allow_name_change;
                 patch.allow_kind_change = options.allow_kind_change;
-                merge_by_id(resources, patch, context)?;
+                if options.allow_name_change || options.allow_kind_change {
+                    patch.write_strings("annotations");
+                }
+                let at = find_one(resources, &patch, context)?;
+                merge_at(resources, at, patch, context)?;
             }
             Ok(())
         }
@@ -100,34 +103,44 @@ pub(crate) fn apply(
                     "Multiple Strategic-Merge Patches in one `patches` entry is not allowed to set `patches.target` field",
                 ));
             };
+            let mut patch = patch.clone();
+            patch.allow_name_change = options.allow_name_change;
+            patch.allow_kind_change = options.allow_kind_change;
             let positions = TargetSelector::new(target)?.select(resources, context.scopes);
             for at in positions {
-                let mut patch = patch.clone();
-                patch.allow_name_change = options.allow_name_change;
-                patch.allow_kind_change = options.allow_kind_change;
-                patch.set_api_version(resources.get(at).api_version());
-                merge_at(resources, at, patch, context)?;
+                merge_selected(resources, at, patch.clone(), context)?;
             }
-            if options.allow_name_change || options.allow_kind_change {
-                return resources.check_ids(context.scopes);
-            }
-            Ok(())
+            resources.drop_empty();
+            resources.check_ids(context.scopes)
         }
     }
 }
 
-/// Applies a strategic merge patch to the one object that has or had its id.
+/// Applies a strategic merge patch, as the old fields hold them, to the one object that has or
+/// had its id.
 ///
-/// Fails when there is none, or several.
+/// Fails when there is none, or several, and when two objects have the same id then.
 pub(crate) fn merge_by_id(
     resources: &mut Resources,
     patch: Resource,
     context: Context<'_>,
 ) -> Result<(), Error> {
+    let at = find_one(resources, &patch, context)?;
+    merge_selected(resources, at, patch, context)?;
+    resources.drop_empty();
+    resources.check_ids(context.scopes)
+}
+
+/// Returns the position of the one object that has or had the id of a patch.
+fn find_one(
+    resources: &mut Resources,
+    patch: &Resource,
+    context: Context<'_>,
+) -> Result<usize, Error> {
     let id = patch.id();
     let positions = resources.find(&id, context.scopes);
     match positions.as_slice() {
-        [at] => merge_at(resources, *at, patch, context),
+        [at] => Ok(*at),
         [] => Err(Error::invalid(format!(
             "no resource matches strategic merge patch {:?}: no matches for Id {id}",
             id.to_string()
@@ -137,6 +150,23 @@ pub(crate) fn merge_by_id(
             id.to_string()
         ))),
     }
+}
+
+/// Merges a copy of a patch into an object that was selected: its labels and annotations are
+/// strings then, null too, and it has the version of the object.
+fn merge_selected(
+    resources: &mut Resources,
+    at: usize,
+    mut patch: Resource,
+    context: Context<'_>,
+) -> Result<(), Error> {
+    patch.write_strings("labels");
+    patch.write_strings("annotations");
+    let (name, namespace) = (patch.name().to_owned(), patch.namespace().to_owned());
+    patch.set_name(&name);
+    patch.set_namespace(Some(namespace.as_str()).filter(|namespace| !namespace.is_empty()));
+    patch.set_api_version(resources.get(at).api_version());
+    merge_at(resources, at, patch, context)
 }
 
 fn merge_at(
@@ -158,30 +188,26 @@ fn merge_at(
         .growth
         .add_node(&patch.node, 0)
         .within(|| id.to_string())?;
-    let kind = resource.node.get("kind").cloned();
-    let field = |name: &str| {
-        resource
-            .node
-            .get("metadata")
-            .and_then(|metadata| metadata.get(name))
-            .cloned()
-    };
-    let (name, namespace) = (field("name"), field("namespace"));
+    resource.show_bookkeeping();
+    let n_former = resource.history.len();
     let own = std::mem::replace(&mut resource.node, Node::mapping());
     let merged = merge::merge(own, patch.node, context.schema).within(|| id.to_string())?;
     if let Some(merged) = merged {
         resource.node = merged;
+        resource.take_bookkeeping();
         if !may_change_kind {
-            merge::restore(&mut resource.node, "kind", kind);
+            merge::restore(&mut resource.node, "kind", &id.gvk.kind);
         }
         let metadata =
             crate::resource::get_or_insert(&mut resource.node, "metadata", Node::mapping);
         if !may_rename {
-            merge::restore(metadata, "name", name);
+            merge::restore(metadata, "name", &id.name);
         }
-        merge::restore(metadata, "namespace", namespace);
+        merge::restore(metadata, "namespace", &id.namespace);
     }
-    if may_rename || may_change_kind {
+    if resource.history.len() < n_former {
+        resources.forget();
+    } else if may_rename || may_change_kind {
         resources.add_ids_of(at, context.scopes);
     }
     Ok(())
@@ -202,12 +228,15 @@ pub(crate) fn apply_json(
     if remember {
         resource.remember_id(context.scopes);
     }
+    resource.show_bookkeeping();
     let node = std::mem::replace(&mut resource.node, Node::mapping());
     let before = value::from_object(node).within(|| id.to_string())?;
     let after = patch
         .apply(before, context.growth)
         .within(|| id.to_string())?;
     resource.node = value::to_node(after);
+    resource.take_origins();
+    resource.write_strings("annotations");
     let changed = resource.id() != id;
     if resource.kind().is_empty() || resource.name().is_empty() {
         return Err(Error::invalid("the patch removes the kind or the name").within(id.to_string()));

@@ -3,19 +3,19 @@
 //! In: the entries in order. Out: the objects changed; a later entry sees what an earlier one
 //! did. A target field that is not there is an error, unless it may be created.
 
-mod path;
+pub(crate) mod path;
 mod structured;
 
-use yaml::resolve::{Plain, Rules, resolve};
-use yaml::{Content, Node, Style, Tag};
+use yaml::{Content, Node};
 
 use crate::error::{Error, Place};
 use crate::id::{Gvk, Id, Scopes};
 use crate::kustomization::{FieldOptions, ReplacementField, Selector, Source, Target};
 use crate::patch::Context;
-use crate::resource::{Resource, is_blank};
+use crate::resource::{Resource, is_blank, is_null};
 use crate::resources::Resources;
 use crate::select::{LabelSelector, anchored};
+use crate::shared::{self, Changed};
 
 use path::Create;
 
@@ -40,7 +40,7 @@ fn apply_one(
     replacement: &ReplacementField,
     context: Context<'_>,
 ) -> Result<(), Error> {
-    let value = match (&replacement.source, &replacement.source_value) {
+    let mut value = match (&replacement.source, &replacement.source_value) {
         (Some(_), Some(_)) => {
             return Err(Error::invalid(
                 "source and sourceValue are mutually exclusive",
@@ -48,13 +48,37 @@ fn apply_one(
         }
         _ if replacement.targets.is_empty() => return Err(no_source()),
         (None, None) => return Err(no_source()),
-        (None, Some(value)) => Node::plain(value),
+        (None, Some(value)) => Copied::new(Node::plain(value)),
         (Some(source), None) => source_value(resources, source, context.scopes)?,
     };
     for target in &replacement.targets {
-        set_target(resources, target, &value, context)?;
+        set_target(resources, target, &mut value, context)?;
     }
     Ok(())
+}
+
+/// What is copied. A whole field is read anew once its own object has changed: it may be among
+/// the targets.
+struct Copied {
+    value: Node,
+    /// The position and the field that the value comes from, when all of it is copied.
+    field: Option<(usize, Vec<String>)>,
+}
+
+impl Copied {
+    fn new(value: Node) -> Self {
+        Self { value, field: None }
+    }
+
+    /// Looks at the field again after a change of the object at this position.
+    fn refresh(&mut self, at: usize, node: &Node) {
+        if let Some((own, path)) = &self.field
+            && *own == at
+            && let Ok(Some(now)) = path::look_up(node, path)
+        {
+            self.value.clone_from(now);
+        }
+    }
 }
 
 fn no_source() -> Error {
@@ -65,7 +89,7 @@ fn source_value(
     resources: &mut Resources,
     source: &Source,
     scopes: &Scopes,
-) -> Result<Node, Error> {
+) -> Result<Copied, Error> {
     let id = Id {
         gvk: Gvk {
             group: source.group.clone(),
@@ -100,7 +124,8 @@ fn source_value(
         "" => DEFAULT_FIELD,
         path => path,
     };
-    let node = path::look_up(&resources.get(at).node, &path::split(field_path))
+    let path = path::split(field_path);
+    let node = path::look_up(&resources.get(at).node, &path)
         .within(|| format!("fieldPath `{field_path}`"))?;
     let missing = || {
         Error::invalid(format!(
@@ -108,7 +133,14 @@ fn source_value(
         ))
     };
     let node = node.filter(|node| !is_blank(node)).ok_or_else(missing)?;
-    refine(node, source.options.as_ref())
+    let refined = refine(node, source.options.as_ref())?;
+    Ok(match refined {
+        Some(part) => Copied::new(part),
+        None => Copied {
+            value: node.clone(),
+            field: Some((at, path)),
+        },
+    })
 }
 
 /// Returns the positions of the objects that may have a name; all of them for no name.
@@ -120,10 +152,10 @@ fn candidates(resources: &mut Resources, name: &str) -> Vec<usize> {
     }
 }
 
-/// Returns the part of a value that the options ask for.
-fn refine(node: &Node, options: Option<&FieldOptions>) -> Result<Node, Error> {
+/// Returns the part of a value that the options ask for, if they do.
+fn refine(node: &Node, options: Option<&FieldOptions>) -> Result<Option<Node>, Error> {
     let Some(options) = options.filter(|options| !options.delimiter.is_empty()) else {
-        return Ok(node.clone());
+        return Ok(None);
     };
     let Some(text) = node.text() else {
         return Err(Error::invalid(
@@ -138,34 +170,11 @@ fn refine(node: &Node, options: Option<&FieldOptions>) -> Result<Node, Error> {
             options.index
         )));
     };
-    let mut refined = frozen(node.clone());
+    let mut refined = node.clone();
     if let Content::Scalar(text, _) = &mut refined.content {
         *text = part.to_owned();
     }
-    Ok(refined)
-}
-
-/// Fixes what a plain scalar is, so that another text does not change it.
-fn frozen(mut node: Node) -> Node {
-    freeze(&mut node);
-    node
-}
-
-fn freeze(node: &mut Node) {
-    let Content::Scalar(text, Style::Plain) = &node.content else {
-        return;
-    };
-    if node.tag != Tag::None {
-        return;
-    }
-    node.tag = match resolve(text, Rules::V3) {
-        Plain::Null => Tag::Null,
-        Plain::Bool(_) => Tag::Bool,
-        Plain::Int(_) | Plain::Uint(_) => Tag::Int,
-        Plain::Float(_) => Tag::Float,
-        Plain::Timestamp(_) => Tag::Timestamp,
-        Plain::Str => Tag::Str,
-    };
+    Ok(Some(refined))
 }
 
 /// The objects that a target means.
@@ -273,7 +282,7 @@ impl<'a> TargetSelector<'a> {
 fn set_target(
     resources: &mut Resources,
     target: &Target,
-    value: &Node,
+    value: &mut Copied,
     context: Context<'_>,
 ) -> Result<(), Error> {
     let selector = TargetSelector::new(target)?;
@@ -298,19 +307,23 @@ fn set_target(
         }
         let resource = &mut resources.contents_mut()[at];
         let id = resource.id();
+        let mut changed = Changed::new();
         for (text, parts) in &paths {
             context
                 .growth
-                .add_node(value, parts.len())
+                .add_node(&value.value, parts.len())
                 .within(|| id.to_string())?;
             set_field(
                 &mut resource.node,
-                text,
-                parts,
+                (text, parts),
                 target.options.as_ref(),
-                value,
+                &value.value,
+                &mut changed,
             )
             .within(|| id.to_string())?;
+            shared::spread(&mut resource.node, &changed);
+            changed.clear();
+            value.refresh(at, &resource.node);
         }
         renamed |= resource.id() != id;
     }
@@ -322,10 +335,10 @@ fn set_target(
 
 fn set_field(
     node: &mut Node,
-    text: &str,
-    parts: &[String],
+    (text, parts): (&str, &[String]),
     options: Option<&FieldOptions>,
     value: &Node,
+    changed: &mut Changed,
 ) -> Result<(), Error> {
     let creates = options.is_some_and(|options| options.create);
     let create = if creates {
@@ -338,44 +351,49 @@ fn set_field(
     }
     let verb = if creates { "find or create" } else { "find" };
     let place = || format!("unable to {verb} field {text:?} in replacement target");
-    let set = &mut |node: &mut Node, is_new| set_node(node, is_new, options, value);
+    let set = &mut |node: &mut Node| {
+        set_node(node, options, value)?;
+        if let Some(group) = shared::group(node) {
+            changed.push((group, node.clone()));
+        }
+        Ok(())
+    };
     match path::visit(node, parts, create, set).within(place)? {
         0 => Err(Error::invalid(place())),
         _ => Ok(()),
     }
 }
 
-fn set_node(
-    node: &mut Node,
-    is_new: bool,
-    options: Option<&FieldOptions>,
-    value: &Node,
-) -> Result<(), String> {
-    let mut value = value.clone();
-    if let Some(options) = options.filter(|options| !options.delimiter.is_empty()) {
-        let Some(old) = node.text() else {
-            return Err("delimiter option can only be used with scalar nodes".into());
-        };
-        let new = value.text().unwrap_or_default();
-        let mut parts: Vec<&str> = old.split(options.delimiter.as_str()).collect();
-        match usize::try_from(options.index) {
-            Err(_) => parts.insert(0, new),
-            Ok(index) if index >= parts.len() => parts.push(new),
-            Ok(index) => parts[index] = new,
-        }
-        value = Node::plain(parts.join(&options.delimiter));
+fn set_node(node: &mut Node, options: Option<&FieldOptions>, value: &Node) -> Result<(), String> {
+    let Some(options) = options.filter(|options| !options.delimiter.is_empty()) else {
+        copy(node, value);
+        return Ok(());
+    };
+    let Some(old) = node.text() else {
+        return Err("delimiter option can only be used with scalar nodes".into());
+    };
+    let new = Some(value)
+        .filter(|value| !is_null(value))
+        .and_then(Node::text);
+    let new = new.unwrap_or_default();
+    let mut parts: Vec<&str> = old.split(options.delimiter.as_str()).collect();
+    match usize::try_from(options.index) {
+        Err(_) => parts.insert(0, new),
+        Ok(index) if index >= parts.len() => parts.push(new),
+        Ok(index) => parts[index] = new,
     }
-    copy(node, is_new, value);
+    let joined = parts.join(&options.delimiter);
+    copy(node, &Node::plain(joined));
     Ok(())
 }
 
 /// Puts a value in the place of a node. Of a scalar only the text changes: what it is stays.
-fn copy(node: &mut Node, is_new: bool, value: Node) {
-    if !is_new {
-        freeze(node);
-    }
+fn copy(node: &mut Node, value: &Node) {
     match &mut node.content {
-        Content::Scalar(text, _) => *text = value.text().unwrap_or_default().to_owned(),
-        _ => *node = value,
+        Content::Scalar(text, _) => value.text().unwrap_or_default().clone_into(text),
+        _ => {
+            *node = value.clone();
+            shared::part(node);
+        }
     }
 }

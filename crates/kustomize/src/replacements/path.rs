@@ -7,10 +7,10 @@
 use regex::Regex;
 use yaml::{Content, Layout, Node, Style};
 
-use crate::resource::{get_or_insert, set_field};
+use crate::resource::{is_null, set_field};
 
 /// Splits a field path into its parts.
-pub(super) fn split(path: &str) -> Vec<String> {
+pub(crate) fn split(path: &str) -> Vec<String> {
     let plain = split_plain(path);
     let mut parts = Vec::new();
     let mut rest = plain.into_iter();
@@ -80,17 +80,17 @@ fn part(text: &str) -> Part<'_> {
     }
 }
 
-/// Returns the node that a source path leads to; nothing when it is missing or null.
+/// Returns the node that a source path leads to; nothing when it is missing.
 ///
 /// Fails when the path does not fit what it goes through.
-pub(super) fn look_up<'a>(node: &'a Node, path: &[String]) -> Result<Option<&'a Node>, String> {
+pub(crate) fn look_up<'a>(node: &'a Node, path: &[String]) -> Result<Option<&'a Node>, String> {
     let mut node = node;
     for text in path
         .iter()
         .map(|text| text.trim())
         .filter(|text| !text.is_empty())
     {
-        if node.is_null() {
+        if is_null(node) {
             return Ok(None);
         }
         let next = match part(text) {
@@ -121,7 +121,7 @@ pub(super) fn look_up<'a>(node: &'a Node, path: &[String]) -> Result<Option<&'a 
             None => return Ok(None),
         }
     }
-    Ok(Some(node).filter(|node| !node.is_null()))
+    Ok(Some(node))
 }
 
 /// What a missing node becomes.
@@ -158,8 +158,8 @@ impl Create {
     }
 }
 
-/// What is done with a node; the flag says that it was just created.
-pub(super) type Set<'a> = dyn FnMut(&mut Node, bool) -> Result<(), String> + 'a;
+/// What is done with a node.
+pub(super) type Set<'a> = dyn FnMut(&mut Node) -> Result<(), String> + 'a;
 
 /// Calls `set` with every node that a target path leads to; returns how many there are.
 ///
@@ -170,7 +170,7 @@ pub(super) fn visit(
     create: Create,
     set: &mut Set<'_>,
 ) -> Result<usize, String> {
-    Visit { create, set }.step(node, path, false)
+    Visit { create, set }.step(node, path)
 }
 
 /// One walk along a target path.
@@ -180,10 +180,20 @@ struct Visit<'a, 'b> {
 }
 
 impl Visit<'_, '_> {
-    fn step(&mut self, node: &mut Node, path: &[String], is_new: bool) -> Result<usize, String> {
+    fn step(&mut self, node: &mut Node, path: &[String]) -> Result<usize, String> {
         let Some((text, rest)) = path.split_first() else {
-            (self.set)(node, is_new)?;
+            (self.set)(node)?;
             return Ok(1);
+        };
+        // What is put into a null is lost: kustomize does not make a mapping or list of it.
+        let mut lost = None;
+        let node = if is_null(node) {
+            lost.insert(match part(text) {
+                Part::Field(_) | Part::Last => Node::mapping(),
+                _ => Node::sequence(),
+            })
+        } else {
+            node
         };
         match part(text) {
             Part::Field(_) | Part::Last => self.field(node, text, rest),
@@ -191,7 +201,7 @@ impl Visit<'_, '_> {
             Part::Every => {
                 let mut n_found = 0;
                 for item in elements(node)? {
-                    n_found += self.step(item, rest, false)?;
+                    n_found += self.step(item, rest)?;
                 }
                 Ok(n_found)
             }
@@ -200,31 +210,36 @@ impl Visit<'_, '_> {
     }
 
     fn field(&mut self, node: &mut Node, name: &str, rest: &[String]) -> Result<usize, String> {
-        if node.is_null() && self.create == Create::Nothing {
-            return Ok(0);
-        }
         if node.entries().is_none() {
             return Err(format!("wrong node kind at {name:?}: expected a mapping"));
         }
-        if self.create == Create::Nothing {
-            return match node.get_mut(name) {
-                Some(child) => self.step(child, rest, false),
-                None => Ok(0),
-            };
-        }
-        let missing = node.get(name).is_none_or(Node::is_null);
-        if missing {
+        if node.get(name).is_none() {
+            if self.create == Create::Nothing {
+                return Ok(0);
+            }
             set_field(node, name, self.create.node(rest.first()));
         }
-        let create = self.create;
-        let child = get_or_insert(node, name, || create.node(rest.first()));
-        self.step(child, rest, missing)
+        let Some(child) = node.get_mut(name) else {
+            return Ok(0);
+        };
+        match child.text() {
+            Some(text) if !rest.is_empty() => self.inside(text, rest),
+            _ => self.step(child, rest),
+        }
+    }
+
+    /// Goes on in a text that is YAML itself. What is changed there is lost, as kustomize does it
+    /// where it has not gone into the text before.
+    fn inside(&mut self, text: &str, path: &[String]) -> Result<usize, String> {
+        let document = yaml::node::read_first(text).map_err(|error| error.to_string())?;
+        let mut document = document.ok_or("wrong node kind: the text is empty")?;
+        document.settle_tags();
+        self.step(&mut document, path)
     }
 
     fn element(&mut self, node: &mut Node, index: usize, rest: &[String]) -> Result<usize, String> {
         let items = elements(node)?;
-        let is_new = items.len() == index && self.create != Create::Nothing;
-        if is_new {
+        if items.len() == index && self.create != Create::Nothing {
             items.push(self.create.node(rest.first()));
         }
         let found = items.len();
@@ -233,7 +248,7 @@ impl Visit<'_, '_> {
                 "index {index} specified but only {found} elements found"
             ));
         };
-        self.step(item, rest, is_new)
+        self.step(item, rest)
     }
 
     fn matching(
@@ -245,34 +260,45 @@ impl Visit<'_, '_> {
     ) -> Result<usize, String> {
         let pattern =
             Regex::new(&crate::select::ascii_classes(value)).map_err(|error| error.to_string())?;
-        let items = elements(node)?;
+        let n_found = self.matches(node, name, &pattern, rest)?;
+        if n_found > 0 || self.create == Create::Nothing {
+            return Ok(n_found);
+        }
+        let mut new = Node::plain(value);
+        if !name.is_empty() {
+            let entries = vec![(Node::plain(name), new)];
+            new = Node::new(Content::Mapping(entries, Layout::Block));
+        }
+        elements(node)?.push(new);
+        match self.matches(node, name, &pattern, rest)? {
+            0 => Err(format!(
+                "the element that [{name}={value}] creates does not match it"
+            )),
+            n_found => Ok(n_found),
+        }
+    }
+
+    fn matches(
+        &mut self,
+        node: &mut Node,
+        name: &str,
+        pattern: &Regex,
+        rest: &[String],
+    ) -> Result<usize, String> {
         let mut n_found = 0;
-        for item in items.iter_mut() {
+        for item in elements(node)? {
             if name.is_empty() {
                 if pattern.is_match(&written(item)) {
-                    (self.set)(item, false)?;
+                    (self.set)(item)?;
                     n_found += 1;
                 }
             } else if item
                 .get(name)
                 .is_some_and(|own| pattern.is_match(&written(own)))
             {
-                n_found += self.step(item, rest, false)?;
+                n_found += self.step(item, rest)?;
             }
         }
-        if n_found > 0 || self.create == Create::Nothing {
-            return Ok(n_found);
-        }
-        let mut new = Node::plain(value);
-        if name.is_empty() {
-            (self.set)(&mut new, true)?;
-            items.push(new);
-            return Ok(1);
-        }
-        let entries = vec![(Node::plain(name), new)];
-        let mut new = Node::new(Content::Mapping(entries, Layout::Block));
-        let n_found = self.step(&mut new, rest, true)?;
-        items.push(new);
         Ok(n_found)
     }
 }

@@ -8,6 +8,7 @@ use yaml::{Content, Layout, Node, Style, Tag};
 
 use crate::error::Error;
 use crate::replacements::path::{Create, look_up, visit};
+use crate::resource::is_null;
 use crate::{go_json, value};
 
 /// Sets a field inside a text that the path leads through; returns whether there is one.
@@ -29,8 +30,9 @@ pub(super) fn set(
     let Ok(Some(mut document)) = yaml::node::read_first(&text) else {
         return Ok(false);
     };
-    let set = &mut |node: &mut Node, is_new| {
-        super::copy(node, is_new, new.clone());
+    document.settle_tags();
+    let set = &mut |node: &mut Node| {
+        super::copy(node, new);
         Ok(())
     };
     match visit(&mut document, inner, create, set) {
@@ -38,7 +40,10 @@ pub(super) fn set(
         Ok(_) => {}
     }
     let trimmed = text.trim();
-    let written = if trimmed.starts_with(['{', '[']) {
+    let written = if is_null(&document) {
+        // What is put into a null is lost.
+        trimmed.to_owned()
+    } else if trimmed.starts_with(['{', '[']) {
         let Ok(value) = value::from_node(document) else {
             return Ok(false);
         };
@@ -58,7 +63,7 @@ pub(super) fn set(
         write(&document)
     };
     let outer = outer.to_vec();
-    let put = &mut |node: &mut Node, _| {
+    let put = &mut |node: &mut Node| {
         if let Content::Scalar(text, _) = &mut node.content {
             written.trim().clone_into(text);
         }
@@ -185,7 +190,7 @@ fn write_scalar_line(out: &mut String, node: &Node, indent: usize) {
         }
         return;
     }
-    if node.text() != Some("") || !node.is_null() {
+    if node.text() != Some("") || !is_null(node) {
         out.push(' ');
     }
     write_flow(out, node);

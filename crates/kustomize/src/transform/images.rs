@@ -10,7 +10,7 @@ use crate::error::{Error, Place};
 use crate::field::{Create, FieldSpec, apply_all, kind_name};
 use crate::growth::Growth;
 use crate::kustomization::Image;
-use crate::resource::{Resource, replace_keeping_style};
+use crate::resource::{Resource, is_null, replace_keeping_style};
 
 /// Changes the images of every object that an entry names.
 ///
@@ -52,7 +52,7 @@ impl<'a> Entry<'a> {
     }
 
     fn set(&self, node: &mut Node, growth: &Growth) -> Result<(), String> {
-        if node.is_null() {
+        if is_null(node) {
             return Ok(());
         }
         let Some(text) = node.text() else {
@@ -124,7 +124,7 @@ fn containers(
                     continue;
                 }
                 for container in value.items_mut().into_iter().flatten() {
-                    if container.is_null() {
+                    if is_null(container) {
                         continue;
                     }
                     if container.entries().is_none() {

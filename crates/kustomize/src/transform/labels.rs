@@ -9,6 +9,7 @@ use crate::growth::Growth;
 use crate::id::Gvk;
 use crate::kustomization::{Labels, Strings};
 use crate::resource::{Resource, set_field};
+use crate::shared::{self, Changed};
 
 /// Puts every string into every place of every object.
 ///
@@ -23,23 +24,47 @@ pub(crate) fn apply(
         return Ok(());
     }
     for resource in list {
+        let mut setter = Setter {
+            strings,
+            first_group: resource.n_shared + 1,
+            changed: Changed::new(),
+        };
         apply_all(specs, resource, Create::Mapping, &mut |node| {
-            put(node, strings, growth)
+            setter.put(node, growth)
         })?;
+        let n_groups = u32::try_from(strings.len()).unwrap_or(u32::MAX);
+        resource.n_shared = resource.n_shared.saturating_add(n_groups);
+        shared::spread(&mut resource.node, &setter.changed);
     }
     Ok(())
 }
 
-fn put(node: &mut Node, strings: &Strings, growth: &Growth) -> Result<(), String> {
-    if node.entries().is_none() {
-        return Err(format!("expected a mapping, found {}", kind_name(node)));
+/// The strings for one object: all places that are made for one of them share their value.
+struct Setter<'a> {
+    strings: &'a Strings,
+    first_group: u32,
+    /// What was changed where the value is shared with other places.
+    changed: Changed,
+}
+
+impl Setter<'_> {
+    fn put(&mut self, node: &mut Node, growth: &Growth) -> Result<(), String> {
+        if node.entries().is_none() {
+            return Err(format!("expected a mapping, found {}", kind_name(node)));
+        }
+        for (group, (key, value)) in (self.first_group..).zip(self.strings) {
+            growth.add_text(key)?;
+            growth.add_text(value)?;
+            let mut new = Node::string(value);
+            match node.get(key).map(shared::group) {
+                None => shared::join(&mut new, group),
+                Some(Some(group)) => self.changed.push((group, new.clone())),
+                Some(None) => {}
+            }
+            set_field(node, key, new);
+        }
+        Ok(())
     }
-    for (key, value) in strings {
-        growth.add_text(key)?;
-        growth.add_text(value)?;
-        set_field(node, key, Node::string(value));
-    }
-    Ok(())
 }
 
 /// Returns the places that one entry of `labels` works on.

@@ -6,7 +6,7 @@ use crate::error::{Error, Place};
 use crate::field::{Create, FieldSpec, kind_name};
 use crate::id::Gvk;
 use crate::patch::Context;
-use crate::resource::{Resource, replace_keeping_style, set_field};
+use crate::resource::{Resource, is_null, replace_keeping_style, set_field};
 
 /// Which subjects of role bindings get the namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,35 +34,43 @@ pub(crate) fn apply(
     transformer: &Namespace<'_>,
     context: Context<'_>,
 ) -> Result<(), Error> {
-    let own = FieldSpec::new(Gvk::default(), "metadata/namespace", true);
     for resource in list {
         resource.remember_id(context.scopes);
-        let mut set = |node: &mut Node| put(node, transformer, context);
-        if !resource.is_cluster(context.scopes) {
-            own.apply(resource, Create::Scalar, &mut set)
-                .within(|| resource.id().to_string())?;
-        }
-        let is_binding = matches!(resource.kind(), "RoleBinding" | "ClusterRoleBinding");
-        if is_binding {
-            set_subjects(&mut resource.node, transformer).within(|| resource.id().to_string())?;
-        }
-        for spec in transformer.specs {
-            let skipped = match spec.path.as_str() {
-                "metadata/namespace" => true,
-                "metadata/name" => resource.api_version() != "v1",
-                "subjects/namespace" => {
-                    is_binding
-                        && matches!(
-                            spec.gvk.kind.as_str(),
-                            "" | "RoleBinding" | "ClusterRoleBinding"
-                        )
-                }
-                _ => false,
-            };
-            if !skipped {
-                spec.apply(resource, Create::Scalar, &mut set)
-                    .within(|| resource.id().to_string())?;
+        set(resource, transformer, context)?;
+    }
+    Ok(())
+}
+
+/// Puts the namespace into one object.
+///
+/// Fails as [`apply`] does.
+pub(crate) fn set(
+    resource: &mut Resource,
+    transformer: &Namespace<'_>,
+    context: Context<'_>,
+) -> Result<(), Error> {
+    let own = FieldSpec::new(Gvk::default(), "metadata/namespace", true);
+    let mut set = |node: &mut Node| put(node, transformer, context);
+    if !resource.is_cluster(context.scopes) {
+        own.apply(resource, Create::Scalar, &mut set)
+            .within(|| resource.id().to_string())?;
+    }
+    let is_binding = matches!(resource.kind(), "RoleBinding" | "ClusterRoleBinding");
+    if is_binding {
+        set_subjects(&mut resource.node, transformer).within(|| resource.id().to_string())?;
+    }
+    for spec in transformer.specs {
+        let skipped = match spec.path.as_str() {
+            "metadata/namespace" => true,
+            "metadata/name" => resource.api_version() != "v1",
+            "subjects/namespace" => {
+                is_binding && matches!(spec.gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding")
             }
+            _ => false,
+        };
+        if !skipped {
+            spec.apply(resource, Create::Scalar, &mut set)
+                .within(|| resource.id().to_string())?;
         }
     }
     Ok(())
@@ -75,7 +83,7 @@ fn put(node: &mut Node, transformer: &Namespace<'_>, context: Context<'_>) -> Re
             kind_name(node)
         ));
     };
-    if transformer.unset_only && !text.is_empty() && !node.is_null() {
+    if transformer.unset_only && !text.is_empty() && !is_null(node) {
         return Ok(());
     }
     context.growth.add_text(transformer.namespace)?;
@@ -86,7 +94,7 @@ fn put(node: &mut Node, transformer: &Namespace<'_>, context: Context<'_>) -> Re
 fn set_subjects(node: &mut Node, transformer: &Namespace<'_>) -> Result<(), String> {
     let Some(subjects) = node
         .get_mut("subjects")
-        .filter(|subjects| !subjects.is_null())
+        .filter(|subjects| !is_null(subjects))
     else {
         return Ok(());
     };
@@ -109,7 +117,7 @@ fn set_subjects(node: &mut Node, transformer: &Namespace<'_>) -> Result<(), Stri
             continue;
         }
         let old = subject.get("namespace");
-        let is_set = old.is_some_and(|old| !old.is_null() && old.text() != Some(""));
+        let is_set = old.is_some_and(|old| !is_null(old) && old.text() != Some(""));
         if !(transformer.unset_only && is_set) {
             set_field(subject, "namespace", Node::string(transformer.namespace));
         }

@@ -49,11 +49,10 @@ fn put(node: &mut Node, count: i64) -> Result<(), String> {
     if node.text().is_none() {
         return Err(format!("expected a scalar, found {}", kind_name(node)));
     }
-    if node.tag == Tag::Str {
-        // Just created: nothing to keep.
-        *node = Node::plain(count.to_string());
-    } else {
-        replace_keeping_style(node, Node::plain(count.to_string()));
-    }
+    let count = Node {
+        tag: Tag::Int,
+        ..Node::plain(count.to_string())
+    };
+    replace_keeping_style(node, count);
     Ok(())
 }
