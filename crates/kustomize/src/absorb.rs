@@ -76,8 +76,8 @@ fn take_over(new: &mut Resource, old: &Resource, is_merge: bool) {
     new.vars.clone_from(&old.vars);
     if is_merge {
         new.origin.clone_from(&old.origin);
-        new.transformations.clone_from(&old.transformations);
     }
+    new.transformations.clone_from(&old.transformations);
 }
 
 fn merge_data(new: &mut Resource, old: &Resource) {

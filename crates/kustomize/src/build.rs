@@ -21,7 +21,7 @@ use crate::origin::{self, Origin};
 use crate::patch::schema::{self, Schema};
 use crate::resource::Resource;
 use crate::resources::Resources;
-use crate::{crds, hash, plugins, read, references, vars};
+use crate::{crds, hash, plugins, read, references, remaining, vars};
 
 /// How many kustomizations one build may load, those loaded again included.
 const KUSTOMIZATIONS_MAX: usize = 5_000;
@@ -101,6 +101,8 @@ pub(crate) fn run(top: &Layer<'_>, options: &Options) -> Result<(Vec<Resource>, 
     build.accumulate(top, loaded, &mut state)?;
     let mut list = build.finish(state).map_err(|error| error.within(place))?;
     if order == Order::Legacy {
+        // The sorted list takes every id once.
+        remaining::check_ids(list.iter(), &build.scopes)?;
         order::sort_legacy(&mut list, sort.as_ref());
     }
     Ok((list, build.metadata))
@@ -366,6 +368,9 @@ impl Build {
                         .tracked
                         .then(|| Origin::file(&layer.shown_path(path)));
                     for mut resource in read::resources(&text, path)? {
+                        if origin.is_some() {
+                            resource.drop_blank_annotations();
+                        }
                         resource.origin.clone_from(&origin);
                         self.used_schema |= !schema::is_known(&resource);
                         self.n_objects += 1;
@@ -495,44 +500,9 @@ impl Build {
         add_hashes(&mut list, &self.scopes)?;
         references::fix(&mut list, &config, &self.scopes)?;
         vars::resolve(&mut list, &vars, &config, &self.growth)?;
-        list.iter().try_for_each(check_named)?;
-        list.retain(|resource| {
-            let local = resource.string("annotations", "config.kubernetes.io/local-config");
-            local.is_none_or(|value| value == "false")
-        });
-        let mut resources = Resources::from(list);
-        resources.check_ids(&self.scopes)?;
-        Ok(resources.into_list())
+        remaining::keep(&mut list, &self.scopes)?;
+        Ok(list)
     }
-}
-
-/// Fails when an object has lost its kind or its name, or had a name that kustomize's list of
-/// former names cannot hold.
-fn check_named(resource: &Resource) -> Result<(), Error> {
-    let (kind, name) = (resource.kind(), resource.name());
-    if kind.is_empty() || name.is_empty() && !kind.ends_with("List") {
-        let missing = if kind.is_empty() {
-            "kind"
-        } else {
-            "metadata.name"
-        };
-        return Err(Error::invalid(format!(
-            "missing {missing} in object {}",
-            resource.id()
-        )));
-    }
-    let is_odd = |text: &str| text.is_empty() || text.contains(',');
-    let history = &resource.history;
-    if history
-        .iter()
-        .any(|one| is_odd(&one.name) || is_odd(&one.kind) || is_odd(&one.namespace))
-    {
-        return Err(Error::invalid(format!(
-            "number of previous names, number of previous namespaces, number of previous kinds not equal: {}",
-            resource.id()
-        )));
-    }
-    Ok(())
 }
 
 /// Adds places to those of a state, which may be the same ones.

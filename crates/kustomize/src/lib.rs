@@ -33,6 +33,7 @@ mod patch;
 mod plugins;
 mod read;
 mod references;
+mod remaining;
 mod remote;
 mod replacements;
 mod resource;

@@ -192,14 +192,18 @@ impl Resource {
         scopes.is_cluster(gvk.group, gvk.version, gvk.kind)
     }
 
-    /// Remembers the id of now before it changes.
-    pub(crate) fn remember_id(&mut self, scopes: &Scopes) {
-        // kustomize writes it among the annotations, and makes them for it.
+    /// Removes annotations that are null or empty: kustomize makes them for what it remembers.
+    pub(crate) fn drop_blank_annotations(&mut self) {
         if let Some(metadata) = self.node.get_mut("metadata")
             && metadata.get("annotations").is_some_and(is_blank)
         {
             remove_field(metadata, "annotations");
         }
+    }
+
+    /// Remembers the id of now before it changes.
+    pub(crate) fn remember_id(&mut self, scopes: &Scopes) {
+        self.drop_blank_annotations();
         let previous = Previous {
             kind: self.kind().into(),
             name: self.name().into(),

@@ -27,18 +27,9 @@ fn key(gvk: BorrowedGvk<'_>, name: &str, namespace: &str, scopes: &Scopes) -> Ke
 }
 
 /// Returns the key of the id that an object has now.
-fn key_of(resource: &Resource, scopes: &Scopes) -> Key {
+pub(crate) fn key_of(resource: &Resource, scopes: &Scopes) -> Key {
     let (name, namespace) = (resource.name(), resource.namespace());
     key(resource.borrowed_gvk(), name, namespace, scopes)
-}
-
-impl From<Vec<Resource>> for Resources {
-    fn from(list: Vec<Resource>) -> Self {
-        Self {
-            list,
-            ..Self::default()
-        }
-    }
 }
 
 impl Resources {

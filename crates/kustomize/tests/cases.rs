@@ -241,7 +241,7 @@ fn recorded_cases_are_built_byte_for_byte() {
         failed.extend(run(source, &cases));
         ran.extend(cases.into_keys());
     };
-    for prefix in ["error", "field", "lenient", "yaml"] {
+    for prefix in ["error", "field", "lenient", "peer", "yaml"] {
         let path = testdata().join(format!("kustomize/{prefix}.json"));
         take(prefix, packed(&path));
     }

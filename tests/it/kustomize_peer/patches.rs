@@ -133,81 +133,97 @@ impl Overlay {
     fn operations(&mut self, kind: &str) -> String {
         let mut text = String::new();
         for _ in 0..1 + self.random.below(3) {
-            let (value, string) = (self.random.scalar(), self.random.string());
-            let operation = match (kind, self.random.below(10)) {
-                (_, 0) => format!(
-                    "op: add\n  path: /metadata/labels\n  value: {{\"a/b\": {}}}",
-                    self.random.word()
-                ),
-                (_, 1) => {
-                    format!("op: add\n  path: /metadata/annotations/added\n  value: {string}")
-                }
-                (_, 2) => format!(
-                    "op: {}\n  path: /metadata/annotations\n  value: {{only: {}}}",
-                    self.random.pick(&["replace", "add"]),
-                    self.random.word()
-                ),
-                ("Widget" | "Gizmo", 3) => {
-                    format!("op: replace\n  path: /spec/a\n  value: {value}")
-                }
-                ("Widget" | "Gizmo", 4) => {
-                    format!("op: add\n  path: /spec/list/-\n  value: {value}")
-                }
-                ("Widget" | "Gizmo", 5) => {
-                    "op: move\n  from: /spec/deep/c\n  path: /spec/moved".to_owned()
-                }
-                ("Widget" | "Gizmo", 6) => {
-                    format!(
-                        "op: copy\n  from: /spec/{}\n  path: /spec/copied",
-                        self.random.pick(&["a", "list", "none", "list/0"])
-                    )
-                }
-                ("Widget" | "Gizmo", 7) if self.random.once_in(5) => {
-                    format!("op: test\n  path: /spec/list/1\n  value: {string}")
-                }
-                ("Widget" | "Gizmo", _) => format!(
-                    "op: add\n  path: /spec/things/{}\n  value: {{name: new, value: {}}}",
-                    self.random.pick(&["0", "1", "-", "2", "-1"]),
-                    self.random.word()
-                ),
-                ("ConfigMap", 3..=5) => {
-                    format!(
-                        "op: copy\n  from: /data/{}\n  path: /data/z",
-                        self.random.pick(&["k", "file.txt", "none"])
-                    )
-                }
-                ("ConfigMap", 6) if self.random.once_in(5) => {
-                    format!("op: test\n  path: /data/k\n  value: {string}")
-                }
-                ("ConfigMap", 7) if self.random.once_in(3) => {
-                    "op: remove\n  path: /data/k".to_owned()
-                }
-                ("ConfigMap", _) => format!("op: replace\n  path: /data/image\n  value: {string}"),
-                ("Deployment" | "DaemonSet" | "StatefulSet", 3..=5) => {
-                    format!(
-                        "op: add\n  path: /spec/template/spec/containers/0/args/1\n  value: {string}"
-                    )
-                }
-                ("Deployment" | "DaemonSet" | "StatefulSet", 6) => {
-                    "op: replace\n  path: /spec/template/spec/containers/0/image\n  value: redis:7"
-                        .to_owned()
-                }
-                ("Deployment" | "DaemonSet" | "StatefulSet", 7) => {
-                    "op: replace\n  path: /spec/replicas\n  value: 5".to_owned()
-                }
-                (_, 3) if self.random.once_in(3) => format!(
-                    "op: replace\n  path: /metadata/name\n  value: {}",
-                    self.random.name()
-                ),
-                (_, 4) => format!("op: add\n  path: /extra\n  value: {value}"),
-                _ => format!(
-                    "op: replace\n  path: /metadata/labels\n  value: {{x: {}}}",
-                    self.random.word()
-                ),
+            let operation = match self.random.below(10) {
+                at @ 0..=2 => self.metadata_operation(at),
+                at if matches!(kind, "Widget" | "Gizmo") => self.custom_operation(at),
+                at => self.operation(kind, at),
             };
             writeln!(text, "- {operation}").unwrap();
         }
         text
+    }
+
+    fn metadata_operation(&mut self, at: usize) -> String {
+        let string = self.random.string();
+        match at {
+            0 => format!(
+                "op: add\n  path: /metadata/labels\n  value: {{\"a/b\": {}}}",
+                self.random.word()
+            ),
+            1 => {
+                format!("op: add\n  path: /metadata/annotations/added\n  value: {string}")
+            }
+            _ => format!(
+                "op: {}\n  path: /metadata/annotations\n  value: {{only: {}}}",
+                self.random.pick(&["replace", "add"]),
+                self.random.word()
+            ),
+        }
+    }
+
+    fn custom_operation(&mut self, at: usize) -> String {
+        let (value, string) = (self.random.scalar(), self.random.string());
+        match at {
+            3 => {
+                format!("op: replace\n  path: /spec/a\n  value: {value}")
+            }
+            4 => {
+                format!("op: add\n  path: /spec/list/-\n  value: {value}")
+            }
+            5 => "op: move\n  from: /spec/deep/c\n  path: /spec/moved".to_owned(),
+            6 => {
+                format!(
+                    "op: copy\n  from: /spec/{}\n  path: /spec/copied",
+                    self.random.pick(&["a", "list", "none", "list/0"])
+                )
+            }
+            7 if self.random.once_in(5) => {
+                format!("op: test\n  path: /spec/list/1\n  value: {string}")
+            }
+            _ => format!(
+                "op: add\n  path: /spec/things/{}\n  value: {{name: new, value: {}}}",
+                self.random.pick(&["0", "1", "-", "2", "-1"]),
+                self.random.word()
+            ),
+        }
+    }
+
+    fn operation(&mut self, kind: &str, at: usize) -> String {
+        let (value, string) = (self.random.scalar(), self.random.string());
+        match (kind, at) {
+            ("ConfigMap", 3..=5) => {
+                format!(
+                    "op: copy\n  from: /data/{}\n  path: /data/z",
+                    self.random.pick(&["k", "file.txt", "none"])
+                )
+            }
+            ("ConfigMap", 6) if self.random.once_in(5) => {
+                format!("op: test\n  path: /data/k\n  value: {string}")
+            }
+            ("ConfigMap", 7) if self.random.once_in(3) => "op: remove\n  path: /data/k".to_owned(),
+            ("ConfigMap", _) => format!("op: replace\n  path: /data/image\n  value: {string}"),
+            ("Deployment" | "DaemonSet" | "StatefulSet", 3..=5) => {
+                format!(
+                    "op: add\n  path: /spec/template/spec/containers/0/args/1\n  value: {string}"
+                )
+            }
+            ("Deployment" | "DaemonSet" | "StatefulSet", 6) => {
+                "op: replace\n  path: /spec/template/spec/containers/0/image\n  value: redis:7"
+                    .to_owned()
+            }
+            ("Deployment" | "DaemonSet" | "StatefulSet", 7) => {
+                "op: replace\n  path: /spec/replicas\n  value: 5".to_owned()
+            }
+            (_, 3) if self.random.once_in(3) => format!(
+                "op: replace\n  path: /metadata/name\n  value: {}",
+                self.random.name()
+            ),
+            (_, 4) => format!("op: add\n  path: /extra\n  value: {value}"),
+            _ => format!(
+                "op: replace\n  path: /metadata/labels\n  value: {{x: {}}}",
+                self.random.word()
+            ),
+        }
     }
 
     /// Returns a strategic merge patch.

@@ -29,10 +29,9 @@ impl Overlay {
             let (kind, name) = self.known()?;
             writeln!(text, "source:\n  kind: {kind}\n  name: {name}").unwrap();
             let path = match kind {
-                "ConfigMap" => {
-                    self.random
-                        .pick(&["data.[file.txt]", "data.k", r"data.file\.txt", "data"])
-                }
+                "ConfigMap" => self
+                    .random
+                    .pick(&["data.[file.txt]", "data.k", r"data.file\.txt"]),
                 "Widget" => self.random.pick(&[
                     "spec.list.0",
                     "spec.a",

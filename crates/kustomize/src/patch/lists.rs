@@ -55,16 +55,17 @@ pub(super) fn key_text(element: &Node, key: &str) -> String {
 /// Unites tuples that differ only in keys that one of them lacks.
 pub(super) fn unite(tuples: &mut [Vec<String>]) {
     for at in 0..tuples.len() {
+        // It is compared as it was, even when it has been united already.
         let first = tuples[at].clone();
-        for other in tuples.iter_mut() {
-            let pairs = || first.iter().zip(other.iter());
+        for other in 0..tuples.len() {
+            let pairs = || first.iter().zip(&tuples[other]);
             let compatible = pairs().all(|(a, b)| a == b || a.is_empty() || b.is_empty());
             if compatible && pairs().any(|(a, b)| a == b) {
-                for (own, value) in other.iter_mut().zip(&first) {
-                    if own.is_empty() {
-                        own.clone_from(value);
-                    }
-                }
+                let united: Vec<String> = pairs()
+                    .map(|(a, b)| if a.is_empty() { b } else { a }.clone())
+                    .collect();
+                tuples[at].clone_from(&united);
+                tuples[other] = united;
             }
         }
     }
