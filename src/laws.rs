@@ -2,8 +2,10 @@
 //!
 //! In: bytes. Out: nothing; a law that is broken panics. Each is fuzzed by the target of its name in
 //! `fuzz/`, and replayed over the seeds in `testdata/fuzz` by every test run. Laws of a room's inside
-//! stand in the room (`registry::laws`, `git::laws`). Not part of the product.
+//! stand in the room (`registry::laws`, `git::laws`), those of building in `build`. Not part of the
+//! product.
 
+mod build;
 #[cfg(test)]
 mod replay;
 
@@ -19,12 +21,13 @@ use crate::version::{Constraint, Version};
 
 pub use crate::git::laws::pkt_lines;
 pub use crate::registry::laws::{challenge, link, tags};
+pub use build::{kustomization, patch, round_trip};
 
 /// A law.
 pub type Law = fn(&[u8]);
 
 /// All laws, by the names of their targets.
-pub const ALL: [(&str, Law); 10] = [
+pub const ALL: [(&str, Law); 13] = [
     ("reference", reference),
     ("challenge", challenge),
     ("link", link),
@@ -35,6 +38,9 @@ pub const ALL: [(&str, Law); 10] = [
     ("edit", edit_touches_its_scalar_alone),
     ("template", template),
     ("pkt_lines", pkt_lines),
+    ("kustomization", kustomization),
+    ("patch", patch),
+    ("round_trip", round_trip),
 ];
 
 /// The text that an edited scalar gets.

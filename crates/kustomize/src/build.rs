@@ -216,10 +216,17 @@ impl Build {
         state: &mut State,
     ) -> Result<(), Error> {
         let file = &loaded.file;
-        if !file.helm_charts.is_empty() {
-            return Err(Error::Unsupported(
-                "must specify --enable-helm: the field helmCharts".into(),
-            ));
+        for (field, charts) in [
+            ("helmCharts", &file.helm_charts),
+            (
+                "helmChartInflationGenerator",
+                &file.helm_chart_inflation_generator,
+            ),
+        ] {
+            if !charts.is_empty() {
+                let problem = format!("must specify --enable-helm: the field {field}");
+                return Err(Error::Unsupported(problem));
+            }
         }
         self.add_resources(layer, &file.resources, state)
             .within(|| "resources".into())?;

@@ -49,7 +49,7 @@ record! {
         config_map_generator: Vec<Generator> = "configMapGenerator",
         secret_generator: Vec<Generator> = "secretGenerator",
         generator_options: Option<GeneratorOptions> = "generatorOptions",
-        helm_globals: Option<Value> = "helmGlobals",
+        helm_globals: Option<HelmGlobals> = "helmGlobals",
         helm_charts: Vec<Value> = "helmCharts",
         helm_chart_inflation_generator: Vec<Value> = "helmChartInflationGenerator",
         configurations: Vec<String> = "configurations",
@@ -57,6 +57,14 @@ record! {
         transformers: Vec<String> = "transformers",
         validators: Vec<String> = "validators",
         build_metadata: Vec<String> = "buildMetadata",
+    }
+}
+
+record! {
+    /// Where Helm charts would be; without charts it has no effect.
+    HelmGlobals {
+        chart_home: String = "chartHome",
+        config_home: String = "configHome",
     }
 }
 
@@ -312,8 +320,6 @@ impl Kustomization {
     fn fold_old_fields(&mut self) {
         self.resources.append(&mut self.bases);
         self.images.append(&mut self.image_tags);
-        self.helm_charts
-            .append(&mut self.helm_chart_inflation_generator);
         for generator in self
             .config_map_generator
             .iter_mut()

@@ -3,6 +3,8 @@
 //! [`build`] works on any tree of [`Files`] and returns the objects in order; [`render`] prints
 //! them byte for byte as kustomize does. [`FolderFiles`] is a folder on disk, [`MemoryFiles`] a
 //! tree in memory. Nothing else is read: no network, no environment, no programs are run.
+//!
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod absorb;

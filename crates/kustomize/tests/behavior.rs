@@ -225,7 +225,7 @@ fn what_needs_a_program_is_refused_by_name() {
     refuses(
         "helmChartInflationGenerator: [{chartName: c}]",
         &custom(""),
-        "helmCharts",
+        "helmChartInflationGenerator",
     );
     let plugin = "['{apiVersion: someteam.example.com/v1, kind: Sed, metadata: {name: x}}']";
     refuses(
