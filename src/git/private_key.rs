@@ -82,3 +82,31 @@ pub(super) fn check_strength(key: &ssh_key::PublicKey) -> Result<(), String> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_longer_than_a_key_are_not_read() {
+        let long = vec![b'a'; PRIVATE_KEY_BYTES_MAX + 1];
+        let key = private_key("apps/key", |name| {
+            (name == IDENTITY).then_some(long.as_slice())
+        });
+        let want = "secret \"apps/key\": the key \"identity\" is longer than 65536 bytes";
+        assert_eq!(key.unwrap_err().to_string(), want);
+    }
+
+    #[test]
+    fn a_passphrase_loses_the_line_feed_of_its_editor_alone() {
+        for (bytes, want) in [
+            (&b"pass phrase\n"[..], Some("pass phrase")),
+            (b" pass\r\n", Some(" pass")),
+            (b"\n", None),
+        ] {
+            let word = passphrase("apps/key", PASSWORD, Some(bytes)).unwrap();
+            assert_eq!(word.as_ref().map(|word| word.expose().as_str()), want);
+        }
+        assert!(passphrase("apps/key", PASSWORD, Some(b"\xff")).is_err());
+    }
+}

@@ -4,6 +4,7 @@
 mod access;
 mod controllers;
 mod downgrade;
+mod git_access;
 pub mod stage;
 
 use std::pin::pin;

@@ -173,3 +173,15 @@ fn sign(
     let signature = config.sign(key, password, bytes)?;
     DetachedSignature::new(signature).to_armored_string(ArmorOptions::default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_longer_than_a_key_are_not_read() {
+        let long = vec![b'a'; KEY_BYTES_MAX + 1];
+        let reason = one_key(&long).unwrap_err();
+        assert_eq!(reason, "the key \"git.asc\" is longer than 1048576 bytes");
+    }
+}
