@@ -1,4 +1,4 @@
-//! The image half's figures: how fast tags are scanned, stored and chosen among.
+//! The image half's figures: how fast tags are scanned, stored, chosen among, written and pushed.
 //!
 //! In: `cargo bench --bench image`, with names of sections for these only. Out: a table a section,
 //! each figure beside its target and as a ratio to a floor that the same program measures. It fails
@@ -9,9 +9,12 @@
 mod figure;
 mod policy;
 mod process;
+mod push;
+mod repository;
 mod scan;
 mod store;
 mod tags;
+mod update;
 
 use anyhow::Context;
 
@@ -24,27 +27,37 @@ struct Size {
     n_repositories: usize,
     /// Scans of one repository.
     n_scans: usize,
+    /// Files of a Git repository, each in a folder of its own.
+    n_files: usize,
+    /// Its branches.
+    n_branches: usize,
 }
 
 const FULL: Size = Size {
     n_tags: 1_000_000,
     n_repositories: 10_000,
     n_scans: 2_000,
+    n_files: 20_000,
+    n_branches: 2_000,
 };
 const SMALL: Size = Size {
     n_tags: 1_000,
     n_repositories: 10,
     n_scans: 3,
+    n_files: 100,
+    n_branches: 3,
 };
 
 /// A section: its name and what prints it.
 type Section = (&'static str, fn(Size) -> anyhow::Result<()>);
 
 /// The sections in the order of the river.
-const SECTIONS: [Section; 3] = [
+const SECTIONS: [Section; 5] = [
     ("scan", scan::print),
     ("store", store::print),
     ("policy", policy::print),
+    ("update", update::print),
+    ("push", push::print),
 ];
 
 fn main() -> anyhow::Result<()> {
