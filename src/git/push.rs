@@ -166,8 +166,9 @@ impl Repository {
         let selector = Selector::Branch(target.branch.clone());
         let reference = selector.reference()?.unwrap_or_default();
         let turns = Arc::clone(&self.turns);
-        let _turn = turns.take(self.url(), &reference).await;
-        let mut known = target.seen.map(Some);
+        let (_turn, has_waited) = turns.take(self.url(), &reference).await;
+        // What was seen before others had their turn is no longer so.
+        let mut known = target.seen.map(Some).filter(|_| !has_waited);
         let mut offer = None;
         // A commit that was sent and not answered for: it may be below the branch's head.
         let mut unanswered = None;

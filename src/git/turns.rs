@@ -20,8 +20,8 @@ type Place = (String, String);
 pub(super) struct Turns(Mutex<HashMap<Place, Weak<Semaphore>>>);
 
 impl Turns {
-    /// Waits for a branch's turn.
-    pub(super) async fn take(&self, url: &str, reference: &str) -> OwnedSemaphorePermit {
+    /// Waits for a branch's turn. Returns it, and whether others had it in between.
+    pub(super) async fn take(&self, url: &str, reference: &str) -> (OwnedSemaphorePermit, bool) {
         let turn = {
             let mut turns = lock(&self.0);
             turns.retain(|_, turn| turn.strong_count() > 0);
@@ -33,8 +33,11 @@ impl Turns {
                 turn
             })
         };
+        if let Ok(taken) = Arc::clone(&turn).try_acquire_owned() {
+            return (taken, false);
+        }
         let taken = turn.acquire_owned().await;
-        taken.expect("because the semaphore is never closed")
+        (taken.expect("because the semaphore is never closed"), true)
     }
 }
 
