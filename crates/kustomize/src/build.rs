@@ -235,10 +235,10 @@ impl Build {
         self.add_components(layer, file, state)
             .within(|| "components".into())?;
         self.transform(layer, loaded, state)?;
-        let configured = self
+        let configs = self
             .plugins(layer, loaded, &file.transformers)
             .within(|| "transformers".into())?;
-        self.run_plugins(layer, configured, state)
+        self.run_plugins(layer, &configs, state)
             .within(|| "transformers".into())?;
         self.validate(layer, loaded, state)
             .within(|| "validators".into())?;
@@ -261,7 +261,7 @@ impl Build {
         if loaded.file.validators.is_empty() {
             return Ok(());
         }
-        let configured = self.plugins(layer, loaded, &loaded.file.validators)?;
+        let configs = self.plugins(layer, loaded, &loaded.file.validators)?;
         let before: Vec<yaml::Node> = state
             .resources
             .iter()
@@ -271,7 +271,10 @@ impl Build {
                 node
             })
             .collect();
-        self.run_plugins(layer, configured, state)?;
+        // A validator is not recorded.
+        for (validator, _) in configured(layer, &configs)? {
+            validator.run(&mut state.resources, self.context())?;
+        }
         let is_same = before.len() == state.resources.len()
             && state
                 .resources
@@ -315,18 +318,11 @@ impl Build {
     fn run_plugins(
         &self,
         layer: &Layer<'_>,
-        configs: Vec<Resource>,
+        configs: &[Resource],
         state: &mut State,
     ) -> Result<(), Error> {
-        let mut configured = Vec::with_capacity(configs.len());
-        for config in &configs {
-            let transformer = plugins::configure(config, layer)
-                .within(|| format!("{} {}", config.kind(), config.name()))?;
-            configured.push((transformer, Origin::plugin(config)));
-        }
-        let context = self.context();
-        for (transformer, origin) in configured {
-            transformer.run(&mut state.resources, context)?;
+        for (transformer, origin) in configured(layer, configs)? {
+            transformer.run(&mut state.resources, self.context())?;
             self.record(state, &origin)?;
         }
         Ok(())
@@ -510,6 +506,19 @@ impl Build {
         remaining::keep(&mut list, &self.scopes)?;
         Ok(list)
     }
+}
+
+/// Returns the transformers that objects configure, and how records name them.
+fn configured(
+    layer: &Layer<'_>,
+    configs: &[Resource],
+) -> Result<Vec<(plugins::Transformer, Origin)>, Error> {
+    let each = configs.iter().map(|config| {
+        let transformer = plugins::configure(config, layer)
+            .within(|| format!("{} {}", config.kind(), config.name()))?;
+        Ok((transformer, Origin::plugin(config)))
+    });
+    each.collect()
 }
 
 /// Adds places to those of a state, which may be the same ones.

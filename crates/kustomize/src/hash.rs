@@ -14,12 +14,12 @@ use crate::value;
 /// Fails when the data cannot be in a result.
 pub(crate) fn hash(resource: &Resource) -> Result<String, String> {
     let field = |name: &str| {
-        resource
-            .node
-            .get(name)
-            .cloned()
-            .map(value::from_node)
-            .transpose()
+        let node = resource.node.get(name);
+        // Of a scalar the text counts, whatever it means.
+        match node.and_then(yaml::Node::text) {
+            Some(text) => Ok(Some(text.into())),
+            None => node.cloned().map(value::from_node).transpose(),
+        }
     };
     let kind = resource.kind();
     let content = match kind {

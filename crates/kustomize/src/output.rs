@@ -90,6 +90,8 @@ pub(crate) fn finish(mut resource: Resource, metadata: Metadata) -> Result<Objec
         }
         set_field(labels, MANAGED_BY.0, Node::string(MANAGED_BY.1));
     }
+    // Looking for annotations to remove makes metadata where there are none.
+    get_or_insert(&mut resource.node, "metadata", Node::mapping);
     clean_annotations(&mut resource);
     if metadata.tracked {
         origin::annotate(&mut resource, metadata.origin, metadata.transformers);

@@ -251,6 +251,27 @@ fn check_characters(text: &str, line: u32) -> Result<(), String> {
     Err(at_line(line, "control characters are not allowed"))
 }
 
+/// Returns the result of a JSON patch as a tree: numbers are written as floats are.
+pub(crate) fn to_patched_node(value: Value) -> Node {
+    to_node(floats(value))
+}
+
+/// Makes every number a float.
+fn floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => number
+            .as_f64()
+            .and_then(serde_json::Number::from_f64)
+            .map_or(Value::Null, Value::Number),
+        Value::Array(items) => Value::Array(items.into_iter().map(floats).collect()),
+        Value::Object(object) => {
+            let entries = object.into_iter().map(|(key, value)| (key, floats(value)));
+            Value::Object(entries.collect())
+        }
+        other => other,
+    }
+}
+
 /// Returns a value as a tree, every string written so that it is read as one.
 pub(crate) fn to_node(value: Value) -> Node {
     let mut node = untagged(value);

@@ -30,6 +30,7 @@ impl Node {
     pub fn settle_tags(&mut self) {
         match &mut self.content {
             Content::Scalar(text, style) => match (&self.tag, *style) {
+                (Tag::None, Style::Plain) if text == "<<" => self.tag = Tag::Merge,
                 (Tag::None, Style::Plain) => {
                     self.tag = crate::resolve::resolve(text, crate::resolve::Rules::V3).tag();
                 }

@@ -57,15 +57,16 @@ impl Overlay {
                 ]);
             }
         }
+        let is_name = !text.contains("sourceValue") && !text.contains("fieldPath");
         text += "targets:\n";
         for _ in 0..1 + self.random.below(2) {
-            text += &self.replaced()?;
+            text += &self.replaced(is_name)?;
         }
         Some(text)
     }
 
     /// Returns one target of a replacement.
-    fn replaced(&mut self) -> Option<String> {
+    fn replaced(&mut self, is_name: bool) -> Option<String> {
         let (kind, name) = self.known()?;
         let mut text = format!("- select:\n    kind: {kind}\n");
         match self.random.below(6) {
@@ -126,6 +127,11 @@ impl Overlay {
                 ("metadata.namespace", "create: true"),
                 ("metadata.annotations.[a.b/c]", "create: true"),
             ]),
+        };
+        // A text of several lines inside of YAML is refused here.
+        let path = match path {
+            "data.[config.yaml].a.b" if !is_name => "data.k",
+            path => path,
         };
         writeln!(text, "  fieldPaths:\n  - \"{}\"", path).unwrap();
         if !options.is_empty() {

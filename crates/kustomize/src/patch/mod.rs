@@ -234,7 +234,7 @@ pub(crate) fn apply_json(
     let after = patch
         .apply(before, context.growth)
         .within(|| id.to_string())?;
-    resource.node = value::to_node(after);
+    resource.node = value::to_patched_node(after);
     resource.take_origins();
     resource.write_strings("annotations");
     let changed = resource.id() != id;

@@ -1,6 +1,6 @@
 //! `labels`, `commonLabels` and `commonAnnotations`: strings put into mappings.
 
-use yaml::Node;
+use yaml::{Content, Node, Style, Tag};
 
 use crate::config::{Config, merge};
 use crate::error::Error;
@@ -27,11 +27,13 @@ pub(crate) fn apply(
         let mut setter = Setter {
             strings,
             first_group: resource.n_shared + 1,
+            styles: vec![Style::Plain; strings.len()],
             changed: Changed::new(),
         };
         apply_all(specs, resource, Create::Mapping, &mut |node| {
             setter.put(node, growth)
         })?;
+        setter.restyle();
         let n_groups = u32::try_from(strings.len()).unwrap_or(u32::MAX);
         resource.n_shared = resource.n_shared.saturating_add(n_groups);
         shared::spread(&mut resource.node, &setter.changed);
@@ -43,6 +45,8 @@ pub(crate) fn apply(
 struct Setter<'a> {
     strings: &'a Strings,
     first_group: u32,
+    /// The style of every string: it is that of the last place that was there before.
+    styles: Vec<Style>,
     /// What was changed where the value is shared with other places.
     changed: Changed,
 }
@@ -52,18 +56,42 @@ impl Setter<'_> {
         if node.entries().is_none() {
             return Err(format!("expected a mapping, found {}", kind_name(node)));
         }
-        for (group, (key, value)) in (self.first_group..).zip(self.strings) {
+        let groups = self.first_group..;
+        for ((group, (key, value)), style) in groups.zip(self.strings).zip(&mut self.styles) {
             growth.add_text(key)?;
             growth.add_text(value)?;
-            let mut new = Node::string(value);
-            match node.get(key).map(shared::group) {
+            let mut new = written(value, *style);
+            match node.get(key) {
                 None => shared::join(&mut new, group),
-                Some(Some(group)) => self.changed.push((group, new.clone())),
-                Some(None) => {}
+                Some(old) => {
+                    if let Content::Scalar(_, old) = &old.content {
+                        *style = *old;
+                    }
+                    if let Some(group) = shared::group(old) {
+                        self.changed.push((group, written(value, *style)));
+                    }
+                }
             }
             set_field(node, key, new);
         }
         Ok(())
+    }
+
+    /// Gives the places that were made the last style.
+    fn restyle(&mut self) {
+        let groups = self.first_group..;
+        for ((group, (_, value)), style) in groups.zip(self.strings).zip(&self.styles) {
+            if *style != Style::Plain {
+                self.changed.push((group, written(value, *style)));
+            }
+        }
+    }
+}
+
+fn written(value: &str, style: Style) -> Node {
+    Node {
+        tag: Tag::Str,
+        ..Node::new(Content::Scalar(value.to_owned(), style))
     }
 }
 
