@@ -1,6 +1,6 @@
 //! The river's figures: how fast an image travels, how soon the product serves, what it costs idle.
 //!
-//! In: `cargo bench --bench river`, with `travel`, `start`, `idle`, `scan` or `million` for one part only. Out: a table a
+//! In: `cargo bench --bench river`, with `travel`, `start`, `idle` or `million` for one part only. Out: a table a
 //! part, each figure beside its target. It fails when something does not work, never because it is
 //! slow. Without `--bench`, as `cargo test --benches` runs it, each part is done once and small.
 #![forbid(unsafe_code)]
@@ -8,7 +8,6 @@
 mod child;
 mod idle;
 mod million;
-mod scan;
 mod start;
 mod travel;
 
@@ -30,8 +29,6 @@ struct Size {
     n_repositories: usize,
     /// How long an idle process is watched.
     idle: Duration,
-    /// Scans of a thousand tags.
-    n_scans: u32,
     /// Tags of one repository.
     n_tags: usize,
 }
@@ -41,7 +38,6 @@ const FULL: Size = Size {
     n_starts: 10,
     n_repositories: 1000,
     idle: Duration::from_secs(10),
-    n_scans: 500,
     n_tags: 1_000_000,
 };
 const SMALL: Size = Size {
@@ -49,7 +45,6 @@ const SMALL: Size = Size {
     n_starts: 1,
     n_repositories: 10,
     idle: Duration::from_secs(1),
-    n_scans: 3,
     n_tags: 10_000,
 };
 
@@ -82,9 +77,6 @@ async fn run(size: Size, parts: &[String]) -> anyhow::Result<()> {
         idle::print(size.n_repositories, size.idle)
             .await
             .context("idle")?;
-    }
-    if is_wanted("scan") {
-        scan::print(size.n_scans).await.context("scan")?;
     }
     if is_wanted("million") {
         million::print(size.n_tags).await.context("million")?;

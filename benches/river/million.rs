@@ -145,7 +145,7 @@ struct Pages {
 }
 
 /// Serves a registry and returns its host; it ends with the value.
-pub async fn serve(
+async fn serve(
     n_tags: usize,
     page_tags: usize,
 ) -> anyhow::Result<(String, AbortOnDropHandle<std::io::Result<()>>)> {

@@ -26,6 +26,8 @@ pub(super) struct Tags<'a> {
     kept: TagListBuilder,
     n_dropped: usize,
     tags_max: usize,
+    /// Which bound was met; it is no fault of the page's form.
+    bound: Option<String>,
 }
 
 /// How much was collected at one time.
@@ -42,6 +44,7 @@ impl<'a> Tags<'a> {
             kept: TagListBuilder::default(),
             n_dropped: 0,
             tags_max,
+            bound: None,
         }
     }
 
@@ -76,17 +79,18 @@ impl<'a> Tags<'a> {
             self.n_dropped += 1;
             return Ok(());
         }
-        if self.kept.len() == self.tags_max {
-            return Err(format!(
-                "more than {} tags, which is the limit of one repository; \
-                 spec.exclusionList can leave some out",
-                self.tags_max
-            ));
-        }
-        if self.kept.size_bytes() + tag.len() > TAGS_BYTES_MAX || !self.kept.push(tag) {
-            return Err(format!("tags take more than {TAGS_BYTES_MAX} bytes"));
-        }
-        Ok(())
+        let what = if self.kept.len() == self.tags_max {
+            format!("more than {} tags", self.tags_max)
+        } else if self.kept.size_bytes() + tag.len() > TAGS_BYTES_MAX || !self.kept.push(tag) {
+            format!("tags of more than {TAGS_BYTES_MAX} bytes")
+        } else {
+            return Ok(());
+        };
+        let bound = format!(
+            "{what}, which is the limit of one repository; spec.exclusionList can leave some out"
+        );
+        self.bound = Some(bound.clone());
+        Err(bound)
     }
 }
 
@@ -117,7 +121,7 @@ impl Page {
     pub(super) fn read(&mut self, piece: &[u8], tags: &mut Tags<'_>) -> Result<(), String> {
         let Self { reader, object } = self;
         let read = reader.read(piece, &mut |depth, event| object.take(depth, event, tags));
-        read.map_err(not_a_list)
+        read.map_err(|reason| tags.bound.take().unwrap_or_else(|| not_a_list(reason)))
     }
 
     /// Ends the page. Fails with a reason when it is not whole, or names neither list nor
@@ -221,7 +225,7 @@ mod tests {
         let huge = format!(r#"{{"tags":["{}"]}}"#, "x".repeat(1 << 20));
         let long = format!(r#"{{"tags":["{}"]}}"#, "x".repeat(TAG_BYTES_MAX + 1));
         let deep = format!(r#"{{"x":{}"#, "[".repeat(100_000));
-        let cases: [(&[u8], &str); 22] = [
+        let cases: [(&[u8], &str); 21] = [
             (b"", "EOF"),
             (br#"{"tags":["a""#, "EOF"),
             (b"<html>", "expected value"),
@@ -236,7 +240,6 @@ mod tests {
             (br#"{"tags":[["a"]]}"#, "is not a tag"),
             (br#"{"tags":[""]}"#, "0 bytes"),
             (br#"{"tags":["a\nb"]}"#, "control characters"),
-            (br#"{"tags":["1","2","3","4","5"]}"#, "more than 4 tags"),
             (br#"{"tags":["1"],"TAGS":["2"]}"#, "\"tags\" is in it twice"),
             (br#"{"name":"a","name":"b"}"#, "\"name\" is in it twice"),
             (br#"{"tags":[]}x"#, "trailing"),
@@ -251,5 +254,15 @@ mod tests {
             assert!(error.contains(want), "{shown}: {error}");
             assert!(error.starts_with("is not a tag list: "), "{error}");
         }
+    }
+
+    #[test]
+    fn rg5_a_list_beyond_the_bound_is_refused_as_such() {
+        let error = read(r#"{"tags":["1","2","3","4","5"]}"#).unwrap_err();
+        assert_eq!(
+            error,
+            "more than 4 tags, which is the limit of one repository; spec.exclusionList can leave \
+             some out"
+        );
     }
 }
