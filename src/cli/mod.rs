@@ -102,10 +102,23 @@ async fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
 fn start_logging(filter: &str) -> anyhow::Result<()> {
     use hint::Hint;
     use std::io::IsTerminal;
+    use tracing_subscriber::field::MakeExt;
+    use tracing_subscriber::fmt::format;
+
+    use crate::safe::printable;
     let filter: tracing_subscriber::EnvFilter = filter
         .parse()
         .hint("a filter is a level such as info, or room=level pairs")?;
+    // A value from outside must not act on a terminal, nor look like a line of its own.
+    let fields = format::debug_fn(|writer, field, value| {
+        let text = printable(&format!("{value:?}"));
+        match field.name() {
+            "message" => write!(writer, "{text}"),
+            name => write!(writer, "{name}={text}"),
+        }
+    });
     tracing_subscriber::fmt()
+        .fmt_fields(fields.delimited(" "))
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

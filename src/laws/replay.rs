@@ -3,7 +3,7 @@
 //!
 //! A file holds the seeds of the law of its name, one JSON value a line: a text, or `{"bytes": [..]}`
 //! for what is no text. `TOWPATH_SEEDS=DIR` writes each seed as a file into DIR/<law>, for a fuzzer
-//! to begin with.
+//! to begin with. `TOWPATH_LAWS_ROUNDS=N` hands N random changes of seeds to each law.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,6 +64,56 @@ fn laws_hold_for_all_seeds_and_their_neighbours() {
             let found = all.iter().find(|bytes| is_broken(law, bytes));
             broken.extend(found.map(|bytes| format!("{name}: b\"{}\"", bytes.escape_ascii())));
         }
+    }
+    assert!(broken.is_empty(), "\n  {}", broken.join("\n  "));
+}
+
+/// Numbers that look random and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % bound.max(1)
+    }
+}
+
+/// Returns a seed with a few changes: bytes set, cut out, doubled, or taken from another seed.
+fn changed(seeds: &[Vec<u8>], numbers: &mut Numbers) -> Vec<u8> {
+    let mut bytes = seeds[numbers.below(seeds.len())].clone();
+    for _ in 0..=numbers.below(4) {
+        let at = numbers.below(bytes.len() + 1);
+        let end = (at + numbers.below(12)).min(bytes.len());
+        match numbers.below(4) {
+            0 if at < bytes.len() => bytes[at] = u8::try_from(numbers.below(256)).unwrap(),
+            1 => drop(bytes.drain(at..end)),
+            2 => {
+                let part = bytes[at..end].to_vec();
+                bytes.splice(at..at, part);
+            }
+            _ => {
+                let other = &seeds[numbers.below(seeds.len())];
+                let from = numbers.below(other.len() + 1);
+                let to = (from + numbers.below(24)).min(other.len());
+                bytes.splice(at..end, other[from..to].iter().copied());
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn laws_hold_for_random_changes_of_seeds() {
+    let rounds = std::env::var("TOWPATH_LAWS_ROUNDS");
+    let rounds = rounds.map_or(200, |rounds| rounds.parse().unwrap());
+    let mut broken = Vec::new();
+    for (name, law) in ALL {
+        let (seeds, mut numbers) = (seeds(name), Numbers(0x9e37_79b9_7f4a_7c15));
+        let mut tries = (0..rounds).map(|_| changed(&seeds, &mut numbers));
+        let found = tries.find(|bytes| is_broken(law, bytes));
+        broken.extend(found.map(|bytes| format!("{name}: b\"{}\"", bytes.escape_ascii())));
     }
     assert!(broken.is_empty(), "\n  {}", broken.join("\n  "));
 }

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use super::report::{Note, Severity};
 use super::{Clock, Timestamp};
 use crate::api::annotations::EVENT_PREFIX;
+use crate::safe::printable_lines;
 
 /// Most notes that wait to be written.
 const QUEUE_MAX: usize = 1024;
@@ -124,7 +125,7 @@ async fn raise(events: &Api<Event>, manager: &str, name: &str, count: i32, now: 
 
 fn event(told: &Told, n_written: u64, now: Timestamp) -> Event {
     let name = told.about.name.clone().unwrap_or_default();
-    let mut message = told.note.message.clone();
+    let mut message = printable_lines(&told.note.message);
     message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
     let annotations: BTreeMap<_, _> = told.note.metadata.clone();
     Event {

@@ -10,6 +10,7 @@ use super::Timestamp;
 use super::report::{Aspect, Outcome};
 use crate::api::conditions::{CONDITION_MESSAGE_BYTES_MAX, READY, RECONCILING, STALLED};
 use crate::api::{Condition, ConditionStatus, reasons};
+use crate::safe::printable_lines;
 
 /// What is said when nothing more is known than that work goes on.
 pub const IN_PROGRESS: &str = "reconciliation in progress";
@@ -210,9 +211,11 @@ impl<'a> Conditions<'a> {
     }
 }
 
+/// Returns a message that a terminal shows as it is, within its bound.
 fn truncated(message: &str) -> String {
+    let message = printable_lines(message);
     if message.len() <= CONDITION_MESSAGE_BYTES_MAX {
-        return message.to_owned();
+        return message;
     }
     let end = message.floor_char_boundary(CONDITION_MESSAGE_BYTES_MAX - ELLIPSIS.len());
     format!("{}{ELLIPSIS}", &message[..end])

@@ -14,6 +14,7 @@ mod crds;
 mod docs;
 mod faults;
 mod git;
+mod hostile;
 mod image_cases;
 mod kubectl;
 mod kustomize_peer;

@@ -396,9 +396,12 @@ impl<'t> Reader<'t> {
             scalar.text.clear();
         }
         if let Some(header) = &scalar.header {
-            let below = self.text[header.end..]
-                .find('\n')
-                .map(|n| header.end + n + 1);
+            // A carriage return alone ends a line as well.
+            let rest = &self.text[header.end..];
+            let below = rest.find(['\n', '\r']).map(|n| {
+                let is_pair = rest[n..].starts_with("\r\n");
+                header.end + n + if is_pair { 2 } else { 1 }
+            });
             scalar.span.start = below.unwrap_or(scalar.span.end).min(scalar.span.end);
         }
         let is_key = matches!(self.open.last(), Some((SpanNode::Mapping(_), None)));

@@ -93,6 +93,8 @@ fn replace_block(text: &str, scalar: &SpanScalar, header: &Range<usize>, new: &s
         "\r\n"
     } else if lines.ends_with('\n') {
         "\n"
+    } else if lines.ends_with('\r') {
+        "\r"
     } else {
         ""
     };
@@ -111,7 +113,7 @@ fn replace_block(text: &str, scalar: &SpanScalar, header: &Range<usize>, new: &s
             } else {
                 "\n"
             };
-            if before.ends_with('\n') {
+            if before.ends_with(['\n', '\r']) {
                 text_edit.text.push_str(line_end);
             } else {
                 text_edit.text.insert_str(0, line_end);
@@ -124,13 +126,15 @@ fn replace_block(text: &str, scalar: &SpanScalar, header: &Range<usize>, new: &s
 /// Returns the blanks that stand before each line of a block and do not belong to its text.
 fn block_indent(text: &str, scalar: &SpanScalar, header: &Range<usize>, lines: &str) -> String {
     let n_blanks = |line: &str| line.len() - line.trim_start_matches(' ').len();
-    let first = lines.lines().find(|line| !line.trim().is_empty());
+    let mut each = lines.split(['\n', '\r']);
+    let first = each.find(|line| !line.trim().is_empty());
     let first_text = scalar.text.lines().find(|line| !line.trim().is_empty());
     if let Some(first) = first {
         let indent = n_blanks(first).saturating_sub(first_text.map_or(0, n_blanks));
         return " ".repeat(indent);
     }
-    let line_start = text[..header.start].rfind('\n').map_or(0, |n| n + 1);
+    let line_start = text[..header.start].rfind(['\n', '\r']);
+    let line_start = line_start.map_or(0, |n| n + 1);
     let before = &text[line_start..header.start];
     let column = before.len() - before.trim_start_matches([' ', '-']).len();
     " ".repeat(column + BLOCK_INDENT)
@@ -205,6 +209,10 @@ mod tests {
         assert_eq!(replaced("a: |+", "x"), "a: |-\n  x");
         assert_eq!(replaced("a: |\n", "x"), "a: |-\n  x\n");
         assert_eq!(replaced("- >2-\n     ", "x"), "- >2-\n    x");
+        let text = "a: |\r  y\rb: c";
+        let document = document::read(text).remove(0).unwrap();
+        let edits = replace(text, &document.scalars[1], "x");
+        assert_eq!(apply(text, &edits), "a: |-\r  x\rb: c");
     }
 
     #[test]

@@ -18,6 +18,55 @@ spec: {imageRepositoryRef: {name: app}, policy: {semver: {range: 1.x}}}
 "#;
 const CLEAN: &str = "image: ghcr.io/acme/app:1.0.0 # {\"$imagepolicy\": \"flux-system:app\"}\n";
 
+/// Faulty texts, and how the first finding reads.
+const FAULTS: [(&str, &str, &str); 9] = [
+    (
+        "a",
+        "x: y # {\"$imagepolicy\": \"flux-system:ap\"}\n",
+        "1:6: unknown: no policy",
+    ),
+    (
+        "b",
+        "x: y # {\"$imagepolicy\": \"flux-system:app:Tag\"}\n",
+        "1:6: malformed: ",
+    ),
+    (
+        "c",
+        "x: y # {'$imagepolicy': 'flux-system:app'}\n",
+        "1:10: malformed: the key",
+    ),
+    (
+        "d",
+        "x: 1\n# {\"$imagepolicy\": \"flux-system:app\"}\ny: z\n",
+        "2:1: place: ",
+    ),
+    (
+        "e",
+        "x: # {\"$imagepolicy\": \"flux-system:app\"}\n  y: z\n",
+        "1:4: place: ",
+    ),
+    (
+        "f",
+        "x: |\n  a\n  b: c # {\"$imagepolicy\": \"flux-system:app\"}\n",
+        "place: ",
+    ),
+    (
+        "g",
+        "é: 1\nimage: ghcr.io/acme/app:1.0.0\n",
+        "2:8: missing: ",
+    ),
+    (
+        "h",
+        "x: [ # {\"$imagepolicy\": \"flux-system:app\"}\n",
+        ": broken: ",
+    ),
+    (
+        "i",
+        "x: y # {\"$imagepolicy\": \"flux-system:app:digest\"}\n",
+        "unknown: \"flux-system:app:digest\"",
+    ),
+];
+
 fn linted(folder: &Path, more: &[&str]) -> (Option<i32>, String, String) {
     let path = folder.to_str().expect("it is text");
     let done = run(&[&["lint", path], more].concat());
@@ -38,53 +87,7 @@ fn a_folder_without_faults_is_silent_and_zero() {
 fn every_fault_has_its_place_and_its_kind() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     write(folder.path(), "policies.yaml", POLICIES);
-    for (name, text, want) in [
-        (
-            "a",
-            "x: y # {\"$imagepolicy\": \"flux-system:ap\"}\n",
-            "1:6: unknown: no policy",
-        ),
-        (
-            "b",
-            "x: y # {\"$imagepolicy\": \"flux-system:app:Tag\"}\n",
-            "1:6: malformed: ",
-        ),
-        (
-            "c",
-            "x: y # {'$imagepolicy': 'flux-system:app'}\n",
-            "1:10: malformed: the key",
-        ),
-        (
-            "d",
-            "x: 1\n# {\"$imagepolicy\": \"flux-system:app\"}\ny: z\n",
-            "2:1: place: ",
-        ),
-        (
-            "e",
-            "x: # {\"$imagepolicy\": \"flux-system:app\"}\n  y: z\n",
-            "1:4: place: ",
-        ),
-        (
-            "f",
-            "x: |\n  a\n  b: c # {\"$imagepolicy\": \"flux-system:app\"}\n",
-            "place: ",
-        ),
-        (
-            "g",
-            "é: 1\nimage: ghcr.io/acme/app:1.0.0\n",
-            "2:8: missing: ",
-        ),
-        (
-            "h",
-            "x: [ # {\"$imagepolicy\": \"flux-system:app\"}\n",
-            ": broken: ",
-        ),
-        (
-            "i",
-            "x: y # {\"$imagepolicy\": \"flux-system:app:digest\"}\n",
-            "unknown: \"flux-system:app:digest\"",
-        ),
-    ] {
+    for (name, text, want) in FAULTS {
         write(folder.path(), "x.yaml", text);
         let (code, stdout, stderr) = linted(folder.path(), &[]);
         assert_eq!(code, Some(1), "{name}: {stdout}{stderr}");
