@@ -8,7 +8,7 @@ mod app;
 
 use std::{
     collections::HashMap,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -36,6 +36,20 @@ pub(super) const USER: &str = "x-access-token";
 /// Tokens by the app, installation and API that they are of.
 #[derive(Default)]
 pub(super) struct Tokens(Mutex<HashMap<String, Token>>);
+
+/// A token that was handed out, for when it is refused.
+#[derive(Clone)]
+pub(super) struct Lent {
+    tokens: Arc<Tokens>,
+    key: String,
+}
+
+impl Lent {
+    /// Forgets the token, so that the next use asks for a new one.
+    pub(super) fn forget(&self) {
+        lock(&self.tokens.0).remove(&self.key);
+    }
+}
 
 #[derive(Clone)]
 struct Token {
@@ -68,6 +82,14 @@ struct Problem {
 }
 
 impl Tokens {
+    /// Returns what forgets the token of `app`.
+    pub(super) fn lent(self: &Arc<Self>, app: &GithubApp) -> Lent {
+        Lent {
+            tokens: Arc::clone(self),
+            key: app.fingerprint(),
+        }
+    }
+
     /// Returns a token of `app`: one that is kept, or a new one. `remote` says how long and by which
     /// proxy and roots GitHub is asked.
     pub(super) async fn token(

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use super::{
     Error,
     checkout::{Checkout, Head, Selector},
-    github::{self, Tokens},
+    github::{self, Lent, Tokens},
     http::{Clients, Http},
     mirror::{Commit, Mirror, lock},
     references::{self, Offer, References},
@@ -43,7 +43,7 @@ pub struct Git(Arc<Shared>);
 struct Shared {
     folder: PathBuf,
     clients: Clients,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
     mirrors: Mutex<HashMap<String, Arc<Mirror>>>,
     turns: Arc<Turns>,
     permits: Arc<Semaphore>,
@@ -65,7 +65,7 @@ impl Git {
         Ok(Self(Arc::new(Shared {
             folder: folder.to_owned(),
             clients: Clients::new(hosts),
-            tokens: Tokens::default(),
+            tokens: Arc::default(),
             mirrors: Mutex::default(),
             turns: Arc::default(),
             permits: Arc::new(Semaphore::new(BLOCKING_MAX)),
@@ -76,7 +76,7 @@ impl Git {
     /// when the TLS settings or the folder cannot be used, or a GitHub App gets no token; does not speak
     /// to the remote itself.
     pub async fn repository(&self, remote: Remote) -> Result<Repository, Error> {
-        let remote = self.logged_in(remote).await?;
+        let (remote, lent) = self.logged_in(remote).await?;
         let key = mirror_key(&remote);
         let shared = Arc::clone(&self.0);
         let permits = Arc::clone(&self.0.permits);
@@ -100,6 +100,7 @@ impl Git {
             };
             Ok(Repository {
                 transport,
+                lent,
                 mirror,
                 turns: Arc::clone(&shared.turns),
                 permits: Arc::clone(&shared.permits),
@@ -110,21 +111,24 @@ impl Git {
 }
 
 impl Git {
-    /// Returns the remote with a token in place of a GitHub App.
-    async fn logged_in(&self, remote: Remote) -> Result<Remote, Error> {
+    /// Returns the remote with a token in place of a GitHub App, and what forgets the token.
+    async fn logged_in(&self, remote: Remote) -> Result<(Remote, Option<Lent>), Error> {
         let Credentials::GithubApp(app) = &remote.credentials else {
-            return Ok(remote);
+            return Ok((remote, None));
         };
         self.0.clients.check(app.base_url())?;
         let client = self.0.clients.client(&remote)?;
         let token = self.0.tokens.token(&client, app, &remote).await?;
-        Ok(Remote {
-            credentials: Credentials::Basic {
-                username: github::USER.to_owned(),
-                password: token,
-            },
+        let lent = self.0.tokens.lent(app);
+        let credentials = Credentials::Basic {
+            username: github::USER.to_owned(),
+            password: token,
+        };
+        let remote = Remote {
+            credentials,
             ..remote
-        })
+        };
+        Ok((remote, Some(lent)))
     }
 }
 
@@ -186,6 +190,7 @@ impl Drop for Incoming {
 #[derive(Clone)]
 pub struct Repository {
     pub(super) transport: Transport,
+    lent: Option<Lent>,
     pub(super) mirror: Arc<Mirror>,
     pub(super) turns: Arc<Turns>,
     pub(super) permits: Arc<Semaphore>,
@@ -410,7 +415,12 @@ impl Repository {
     ) -> Result<T, Error> {
         let after = self.transport.remote().timeout;
         match tokio::time::timeout(after, exchange).await {
-            Ok(result) => result,
+            Ok(result) => {
+                if let (Err(Error::Authentication { .. }), Some(lent)) = (&result, &self.lent) {
+                    lent.forget();
+                }
+                result
+            }
             Err(_) => Err(Error::Timeout {
                 url: self.url().to_owned(),
                 after,

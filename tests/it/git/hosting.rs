@@ -80,6 +80,25 @@ async fn a_github_app_finds_its_installation_and_renews_a_token_that_ends() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_refused_is_not_used_again() {
+    let github = Github::start().await;
+    let server = GitServer::start(Options {
+        credentials: Some(("x-access-token", "another")),
+        tls: false,
+    })
+    .await;
+    server.create("repo.git");
+    let (room, url, data) = (room(), server.url("repo.git"), github.secret(false));
+    for _ in 0..2 {
+        let repository = open(&room, &url, &data).await.unwrap();
+        let error = repository.head(&main_branch()).await.unwrap_err();
+        assert!(matches!(error, Error::Authentication { .. }), "{error}");
+        assert!(!error.to_string().contains(TOKEN), "{error}");
+        assert_eq!(github.take_requests().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_github_that_gives_no_token_is_quoted_without_secrets() {
     let (github, server) = (Github::start().await, hosted().await);
     let url = server.url("repo.git");
