@@ -98,6 +98,28 @@ fn bash_can_complete() {
     let script = data(&["completion", "bash"]);
     assert!(script.contains("complete -F _towpath"), "{script}");
     refused(&["completion", "csh"], 2, &["invalid value 'csh'"]);
+    // As bash itself does after a tab.
+    let complete = |words: &[&str]| {
+        let last = words.last().expect("there is a word");
+        let tab = format!(
+            "{script}\nCOMP_WORDS=({})\nCOMP_CWORD={}\n_towpath towpath '{last}' ''\n\
+             printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            words.join(" "),
+            words.len() - 1
+        );
+        let output = std::process::Command::new("bash")
+            .args(["-c", &tab])
+            .output();
+        let output = output.expect("there is a bash");
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    assert_eq!(complete(&["towpath", "pol"]), "policy\n");
+    assert_eq!(complete(&["towpath", "policy", "ex"]), "explain\n");
+    assert_eq!(complete(&["towpath", "lint", "--f"]), "--filename\n--fix\n");
+    for shell in ["elvish", "fish", "powershell", "zsh"] {
+        let script = data(&["completion", shell]);
+        assert!(script.contains("explain"), "{shell}");
+    }
 }
 
 #[test]
