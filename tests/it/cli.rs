@@ -142,6 +142,20 @@ fn a_build_prints_the_objects_and_nothing_else() {
     let file = file.to_str().expect("it is text");
     assert_eq!(data(&["build", path, "-o", file]), "");
     assert_eq!(std::fs::read_to_string(file).expect("it is there"), want);
+    let objects = tempfile::tempdir().expect("a temporary folder can be made");
+    let into = objects.path().to_str().expect("it is text");
+    assert_eq!(data(&["build", path, "--output", into]), "");
+    let object = std::fs::read_to_string(objects.path().join("v1_configmap_blue-web.yaml"));
+    assert_eq!(object.expect("it is there"), want);
+    let labelled = data(&["build", path, "--enable-managedby-label"]);
+    assert!(labelled.contains("app.kubernetes.io/managed-by: kustomize-v5.8.1"));
+    assert_eq!(data(&["build", path, "--enable-helm=false"]), want);
+    refused(
+        &["build", path, "--enable-helm"],
+        1,
+        &["--enable-helm is not supported"],
+    );
+    refused(&["build", path, "-e"], 1, &["--env is not supported"]);
 
     write(
         folder.path(),

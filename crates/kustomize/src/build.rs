@@ -67,6 +67,13 @@ pub(crate) struct Build {
     pub growth: Growth,
 }
 
+/// What a build comes to.
+pub(crate) struct Built {
+    pub resources: Vec<Resource>,
+    pub metadata: Metadata,
+    pub scopes: Scopes,
+}
+
 /// A kustomization file that has been read.
 pub(crate) struct Loaded {
     pub file: Kustomization,
@@ -77,7 +84,7 @@ pub(crate) struct Loaded {
 /// Builds the top kustomization.
 ///
 /// Fails at the first thing that is wrong in any layer.
-pub(crate) fn run(top: &Layer<'_>, options: &Options) -> Result<(Vec<Resource>, Metadata), Error> {
+pub(crate) fn run(top: &Layer<'_>, options: &Options) -> Result<Built, Error> {
     let mut build = Build {
         scopes: Scopes::default(),
         schema: Schema::default(),
@@ -105,7 +112,11 @@ pub(crate) fn run(top: &Layer<'_>, options: &Options) -> Result<(Vec<Resource>, 
         remaining::check_ids(list.iter(), &build.scopes)?;
         order::sort_legacy(&mut list, sort.as_ref());
     }
-    Ok((list, build.metadata))
+    Ok(Built {
+        resources: list,
+        metadata: build.metadata,
+        scopes: build.scopes,
+    })
 }
 
 fn metadata(file: &Kustomization, options: &Options) -> Metadata {

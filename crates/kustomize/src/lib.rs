@@ -41,6 +41,7 @@ mod replacements;
 mod resource;
 mod resources;
 mod select;
+mod separate;
 mod shared;
 mod transform;
 mod value;
@@ -51,6 +52,7 @@ pub use files::{FILE_BYTES_MAX, FileError, Files, Found, Kind, LINKS_MAX, Memory
 pub use folder::FolderFiles;
 pub use options::{LoadRestrictor, Options, Order};
 pub use output::{Object, render};
+pub use separate::render_files;
 
 /// Returns the objects that the kustomization in the folder `path` makes.
 ///
@@ -58,9 +60,9 @@ pub use output::{Object, render};
 /// the file and the field.
 pub fn build(files: &dyn Files, path: &str, options: &Options) -> Result<Vec<Object>, Error> {
     let top = load::Layer::top(files, path, options.load_restrictor)?;
-    let (resources, metadata) = build::run(&top, options)?;
+    let built = build::run(&top, options)?;
+    let resources = built.resources.into_iter();
     resources
-        .into_iter()
-        .map(|resource| output::finish(resource, metadata))
+        .map(|resource| output::finish(resource, built.metadata, &built.scopes))
         .collect()
 }

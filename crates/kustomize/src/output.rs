@@ -5,6 +5,7 @@ use yaml::{Content, Layout, Node, Tag, Tree};
 
 use crate::build::Metadata;
 use crate::error::{Error, Place};
+use crate::id::Scopes;
 use crate::origin;
 use crate::resource::{Resource, get_or_insert, is_null, remove_field, set_field};
 use crate::value;
@@ -25,6 +26,8 @@ pub(crate) const INTERNAL_PREFIX: &str = "internal.config.kubernetes.io/";
 pub struct Object {
     /// Always an object.
     tree: Tree,
+    /// Whether its kind belongs to the whole cluster.
+    is_cluster: bool,
 }
 
 impl Object {
@@ -61,6 +64,17 @@ impl Object {
     }
 }
 
+impl Object {
+    /// Returns the namespace that the object is in; nothing when its kind is known to have none.
+    pub(crate) fn effective_namespace(&self) -> Option<&str> {
+        match self.namespace() {
+            _ if self.is_cluster => None,
+            "" => Some("default"),
+            namespace => Some(namespace),
+        }
+    }
+}
+
 fn text(tree: Option<&Tree>) -> &str {
     tree.and_then(Tree::as_str).unwrap_or_default()
 }
@@ -80,8 +94,13 @@ pub fn render(objects: &[Object]) -> String {
 /// Returns a resource as an object of the result.
 ///
 /// Fails when it holds what cannot be in a result.
-pub(crate) fn finish(mut resource: Resource, metadata: Metadata) -> Result<Object, Error> {
+pub(crate) fn finish(
+    mut resource: Resource,
+    metadata: Metadata,
+    scopes: &Scopes,
+) -> Result<Object, Error> {
     let id = resource.id();
+    let is_cluster = resource.is_cluster(scopes);
     if metadata.managed_by {
         let own = get_or_insert(&mut resource.node, "metadata", Node::mapping);
         let labels = get_or_insert(own, "labels", Node::mapping);
@@ -97,7 +116,7 @@ pub(crate) fn finish(mut resource: Resource, metadata: Metadata) -> Result<Objec
         origin::annotate(&mut resource, metadata.origin, metadata.transformers);
     }
     match value::object_tree(resource.node).within(|| id.to_string())? {
-        tree @ Tree::Object(_) => Ok(Object { tree }),
+        tree @ Tree::Object(_) => Ok(Object { tree, is_cluster }),
         _ => Err(Error::invalid("the object is not a mapping").within(id.to_string())),
     }
 }

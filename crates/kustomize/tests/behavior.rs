@@ -286,3 +286,31 @@ fn a_validator_may_only_add_its_own_label() {
     );
     refuses(&label("a"), &custom(""), "validator shouldn't modify");
 }
+
+#[test]
+fn objects_get_the_file_names_that_kustomize_gives_them() {
+    let names = |namespace: &str| {
+        let mut files = MemoryFiles::new();
+        files.insert("kustomization.yaml", "resources: [r.yaml]");
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: A.b{namespace}}}
+---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: dep}}
+---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {{name: 'system:x'}}
+---\napiVersion: v1\nkind: Namespace\nmetadata: {{name: n}}\n"
+        );
+        files.insert("r.yaml", text);
+        let objects = build(&files, ".", &Options::default()).expect("a build");
+        let files = kustomize::render_files(&objects).expect("file names");
+        files.into_keys().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        names(""),
+        "apps_v1_deployment_dep.yaml rbac.authorization.k8s.io_v1_clusterrole_system:x.yaml \
+         v1_configmap_a.b.yaml v1_namespace_n.yaml"
+    );
+    assert_eq!(
+        names(", namespace: One"),
+        "default_apps_v1_deployment_dep.yaml one_v1_configmap_a.b.yaml \
+         rbac.authorization.k8s.io_v1_clusterrole_system:x.yaml v1_namespace_n.yaml"
+    );
+}
