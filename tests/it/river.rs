@@ -93,10 +93,8 @@ async fn settle(process: &Process, word: &str) -> Vec<Option<String>> {
     versions
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pushed_tag_is_committed_and_applied_over_ssh() {
-    let fleet = Fleet::start().await;
-    let sshd = Sshd::start(Options::default()).await;
+/// Writes the fleet's objects anew so that their repository is reached over ssh by key.
+fn name_repository_by_ssh(fleet: &Fleet, sshd: &Sshd) {
     let url = fleet.git.url(REPOSITORY);
     let objects = std::fs::read_to_string(fleet.objects()).expect("it is written");
     let objects = objects.replace(&url, &sshd.url(&fleet.git.path(REPOSITORY)));
@@ -113,6 +111,13 @@ async fn a_pushed_tag_is_committed_and_applied_over_ssh() {
     let with_key = objects.replace(&basic, &format!("stringData: {data}\n"));
     assert_ne!(with_key, objects);
     std::fs::write(fleet.objects(), with_key).expect("the folder is writable");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pushed_tag_is_committed_and_applied_over_ssh() {
+    let fleet = Fleet::start().await;
+    let sshd = Sshd::start(Options::default()).await;
+    name_repository_by_ssh(&fleet, &sshd);
     fleet.git.take_requests();
 
     let process = Process::run(&fleet.data(), &fleet.objects(), &[]).await;
@@ -178,6 +183,24 @@ async fn an_update_without_a_cluster_commits_once() {
     done(&["update", "-f", objects, "--path", path]);
     let written = std::fs::read(&file).expect("the file is there");
     assert_eq!(written, fleet.blob(&head, MARKED[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_over_ssh_commits_once() {
+    let fleet = Fleet::start().await;
+    let sshd = Sshd::start(Options::default()).await;
+    name_repository_by_ssh(&fleet, &sshd);
+    fleet.push_image("1.1.0").await;
+    let before = fleet.head();
+    fleet.git.take_requests();
+    let objects = fleet.objects();
+    let objects = objects.to_str().expect("the path is text");
+    done(&["update", "-f", objects]);
+    check_commit(&fleet, &before);
+    let head = fleet.head();
+    done(&["update", "-f", objects]);
+    assert_eq!(fleet.head(), head, "a second run commits nothing");
+    assert_eq!(fleet.git.take_requests(), [""; 0], "all went over ssh");
 }
 
 #[tokio::test(flavor = "multi_thread")]
