@@ -4,10 +4,11 @@
 mod lint;
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::world::kubectl::kubectl;
 use crate::world::process::{Process, towpath};
 use crate::world::registry::{DockerRegistry, Lock};
 
@@ -120,6 +121,22 @@ fn bash_can_complete() {
         let script = data(&["completion", shell]);
         assert!(script.contains("explain"), "{shell}");
     }
+}
+
+#[test]
+fn the_demos_fleet_builds_as_kustomize_builds_it() {
+    let fleet = "src/cli/demo/fleet";
+    let built = data(&["build", fleet]);
+    assert!(
+        built.contains("app.kubernetes.io/part-of: fleet"),
+        "{built}"
+    );
+    let peer = Command::new(kubectl())
+        .args(["kustomize", fleet])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("kubectl starts");
+    assert_eq!(String::from_utf8_lossy(&peer.stdout), built);
 }
 
 #[test]
