@@ -19,7 +19,7 @@ use crate::template::{self, Data};
 use crate::update::{PolicyChoice, Setters, rewrite};
 use crate::version::{Constraint, Version};
 
-pub use crate::git::laws::pkt_lines;
+pub use crate::git::laws::{pkt_lines, report_status};
 pub use crate::registry::laws::{challenge, link, tags};
 pub use build::{kustomization, patch, round_trip};
 
@@ -27,7 +27,7 @@ pub use build::{kustomization, patch, round_trip};
 pub type Law = fn(&[u8]);
 
 /// All laws, by the names of their targets.
-pub const ALL: [(&str, Law); 13] = [
+pub const ALL: [(&str, Law); 14] = [
     ("reference", reference),
     ("challenge", challenge),
     ("link", link),
@@ -38,6 +38,7 @@ pub const ALL: [(&str, Law); 13] = [
     ("edit", edit_touches_its_scalar_alone),
     ("template", template),
     ("pkt_lines", pkt_lines),
+    ("report_status", report_status),
     ("kustomization", kustomization),
     ("patch", patch),
     ("round_trip", round_trip),

@@ -30,6 +30,7 @@ mod receive;
 mod references;
 mod refspec;
 mod remote;
+mod report;
 mod repository;
 mod sign;
 mod ssh;

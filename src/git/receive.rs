@@ -7,30 +7,16 @@ use gix::ObjectId;
 
 use super::{
     AGENT, Error,
-    lines::{Line, Lines},
+    lines::Line,
     objects, pkt,
     references::Offer,
     remote::redact_values,
+    report::{Reader, Report},
     transport::{Service, Transport},
 };
 
 /// Most bytes of a server's answer to a push.
 pub const REPORT_BYTES_MAX: u64 = 1 << 20;
-/// Most lines of a hook kept.
-pub const MESSAGES_MAX: usize = 100;
-
-/// What a review server says to a commit that it has already.
-const NO_NEW_CHANGES: &str = "no new changes";
-
-/// What a server said about a push.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    pub(super) unpack: String,
-    /// The reference and the reason; the first counts.
-    pub(super) refused: Option<(String, String)>,
-    pub(super) messages: Vec<String>,
-}
-
 /// One reference that a push moves.
 pub(super) struct Command {
     pub(super) reference: String,
@@ -116,33 +102,18 @@ pub(super) async fn send(
     let mut lines = transport
         .post(&offer.base, Service::ReceivePack, body, bound)
         .await?;
-    let mut report = Report::default();
-    // A line may come in pieces; what is kept is bounded as the whole answer is.
-    let (mut status, mut said) = (Vec::new(), Vec::new());
-    let banded = offer.capabilities.has("side-band-64k");
+    // What the reader keeps is bounded as the whole answer is.
+    let mut reader = Reader::new(offer.capabilities.has("side-band-64k"));
     while let Some(line) = lines.next().await? {
-        match (line, banded) {
-            (Line::Data(data), true) => match data.split_first() {
-                Some((1, bytes)) => status.extend_from_slice(bytes),
-                Some((2, text)) => said.extend_from_slice(text),
-                Some((3, text)) => {
-                    said.extend_from_slice(text);
-                    report.refused = Some((String::new(), pkt::text(text)));
-                }
-                _ => return Err(lines.broken("a line of no side band in the answer to the push")),
-            },
-            (Line::Data(data), false) => read_status(&pkt::text(&data), &mut report),
-            (Line::Flush, _) => break,
-            (Line::Delimiter, _) => {}
+        match line {
+            Line::Data(data) => reader.take(&data).map_err(|what| lines.broken(what))?,
+            Line::Flush => break,
+            Line::Delimiter => {}
         }
     }
-    report.messages = messages(transport, &said);
-    read_banded_status(&lines, &status, &mut report)?;
     let secrets = transport.remote().secrets();
-    report.unpack = redact_values(&report.unpack, &secrets);
-    if let Some((_, reason)) = &mut report.refused {
-        *reason = redact_values(reason, &secrets);
-    }
+    let report = reader.finish(|text| redact_values(text, &secrets));
+    let mut report = report.map_err(|what| lines.broken(what))?;
     if report.refused.is_some() {
         return Ok(report);
     }
@@ -154,44 +125,4 @@ pub(super) async fn send(
             Ok(report)
         }
     }
-}
-
-/// Reads the packet lines within side band 1.
-fn read_banded_status(lines: &Lines, mut status: &[u8], report: &mut Report) -> Result<(), Error> {
-    while let Some((line, n)) =
-        pkt::decode(status).map_err(|cause| lines.broken(cause.to_string()))?
-    {
-        if let pkt::Pkt::Data(data) = line {
-            read_status(&pkt::text(data), report);
-        }
-        status = status.get(n..).unwrap_or_default();
-    }
-    Ok(())
-}
-
-fn read_status(line: &str, report: &mut Report) {
-    if let Some(unpack) = line.strip_prefix("unpack ") {
-        report.unpack = unpack.to_owned();
-    } else if let Some(refused) = line.strip_prefix("ng ") {
-        let (reference, reason) = refused.split_once(' ').unwrap_or((refused, ""));
-        let is_done = reason.starts_with(NO_NEW_CHANGES);
-        // Of commands that go together, the first that is refused explains the others.
-        if !is_done && report.refused.is_none() {
-            report.refused = Some((reference.to_owned(), reason.trim().to_owned()));
-        }
-    }
-}
-
-/// Returns the lines of a side band's text, without secrets and control characters.
-fn messages(transport: &Transport, text: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(text);
-    let text = redact_values(&text, &transport.remote().secrets());
-    let lines = text.split(['\n', '\r']).map(|line| {
-        let line: String = line.chars().filter(|c| !c.is_control()).collect();
-        line.trim_end().to_owned()
-    });
-    lines
-        .filter(|line| !line.is_empty())
-        .take(MESSAGES_MAX)
-        .collect()
 }
