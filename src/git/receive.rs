@@ -17,6 +17,7 @@ use super::{
 
 /// Most bytes of a server's answer to a push.
 pub const REPORT_BYTES_MAX: u64 = 1 << 20;
+
 /// One reference that a push moves.
 pub(super) struct Command {
     pub(super) reference: String,
