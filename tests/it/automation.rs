@@ -205,7 +205,7 @@ async fn gt3_what_a_person_writes_beside_a_marker_stays() {
 }
 
 #[tokio::test]
-async fn gt4_a_refspec_and_options_reach_the_server_and_the_event() {
+async fn a_refspec_and_options_reach_the_server_and_the_event() {
     let mut work = Work::start(&[("app.yaml", MARKED)]).await;
     work.git.git(
         "repo.git",
