@@ -73,6 +73,8 @@ pub struct FileUpdate {
     pub before: Vec<u8>,
     /// What they become.
     pub after: Vec<u8>,
+    /// The values that are written, by object.
+    pub objects: Vec<update::ObjectChanges>,
 }
 
 /// What the last making of an edit has to say, beside the change.
@@ -94,14 +96,8 @@ impl Edit {
         policies: &Policies,
         (index, now): (Arc<MarkerIndex>, Timestamp),
     ) -> Result<Self, SettersError> {
+        let setters = setters(object, policies)?;
         let namespace = object.namespace().unwrap_or_default();
-        let choices = policies.chosen.iter().map(|(name, latest)| PolicyChoice {
-            namespace: &namespace,
-            name,
-            latest,
-        });
-        let waiting = policies.waiting.iter().map(String::as_str);
-        let setters = Setters::new(choices)?.with_waiting(&namespace, waiting);
         let commit = object.spec.git.as_ref().map(|git| git.commit.clone());
         let author = commit.as_ref().map(|commit| commit.author.clone());
         let template = commit.as_ref().and_then(|c| c.message_template.clone());
@@ -152,19 +148,34 @@ impl Edit {
         Ok(self.change(basis)?)
     }
 
-    /// Returns the files that the edit changes.
-    pub fn preview(&self, basis: &Basis) -> Result<Vec<FileUpdate>, EditError> {
+    /// Returns the files that the edit changes, after what earlier edits of the same head make of them.
+    pub fn preview(
+        &self,
+        basis: &Basis,
+        earlier: &mut BTreeMap<String, Vec<u8>>,
+    ) -> Result<Vec<FileUpdate>, EditError> {
         let Some(change) = self.change(basis)? else {
             return Ok(Vec::new());
         };
         let reader = basis.tree.reader();
         let mut files = Vec::new();
-        for (path, after) in change.edits {
-            let before = reader.read(&SafePath::parse(&path).unwrap_or_default())?;
+        for path in change.edits.into_keys() {
+            let before = match earlier.get(&path) {
+                Some(bytes) => bytes.clone(),
+                None => reader
+                    .read(&SafePath::parse(&path).unwrap_or_default())?
+                    .unwrap_or_default(),
+            };
+            let rewritten = update::rewrite(&before, &self.setters);
+            let Some(after) = rewritten.bytes else {
+                continue;
+            };
+            earlier.insert(path.clone(), after.clone());
             files.push(FileUpdate {
                 path,
-                before: before.unwrap_or_default(),
+                before,
                 after,
+                objects: rewritten.objects,
             });
         }
         Ok(files)
@@ -202,32 +213,46 @@ impl Edit {
     }
 
     fn tell(&self, report: &update::Report) {
-        let lines = report.files.iter().flat_map(|file| {
-            let markers = file
-                .ineffective
-                .iter()
-                .filter(|told| self.concerns(&told.reason));
-            let markers = markers.map(|m| (m.line, format!("{}: {}", m.marker, m.reason)));
-            let problems = file.problems.iter().map(|p| (p.line, p.reason.clone()));
-            let lines = markers.chain(problems);
-            lines.map(|(line, text)| format!("{}:{line}: {text}", file.path))
-        });
         let mut last = self.last.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = Some(lines.take(INEFFECTIVE_MAX).collect());
+        *last = Some(without_effect(report, &self.namespace));
     }
 }
 
-impl Edit {
-    /// Returns whether a marker without effect is told: those of policies that will have a tag and of
-    /// other namespaces, whose automations write them, are not.
-    fn concerns(&self, reason: &Reason) -> bool {
-        match reason {
-            Reason::NoTagYet(_) => false,
-            Reason::UnknownPolicy(policy) => {
-                policy.split(':').next() == Some(self.namespace.as_str())
-            }
-            _ => true,
-        }
+/// Returns what the markers of an automation may name. Fails when a choice is no valid reference.
+pub(super) fn setters(
+    object: &ImageUpdateAutomation,
+    policies: &Policies,
+) -> Result<Setters, SettersError> {
+    let namespace = object.namespace().unwrap_or_default();
+    let choices = policies.chosen.iter().map(|(name, latest)| PolicyChoice {
+        namespace: &namespace,
+        name,
+        latest,
+    });
+    let waiting = policies.waiting.iter().map(String::as_str);
+    Ok(Setters::new(choices)?.with_waiting(&namespace, waiting))
+}
+
+/// Returns the markers without effect and the documents that are left alone, by file and line, as the
+/// automations of a namespace tell them.
+pub(super) fn without_effect(report: &update::Report, namespace: &str) -> Vec<String> {
+    let lines = report.files.iter().flat_map(|file| {
+        let markers = (file.ineffective.iter()).filter(|told| concerns(&told.reason, namespace));
+        let markers = markers.map(|m| (m.line, format!("{}: {}", m.marker, m.reason)));
+        let problems = file.problems.iter().map(|p| (p.line, p.reason.clone()));
+        let lines = markers.chain(problems);
+        lines.map(|(line, text)| format!("{}:{line}: {text}", file.path))
+    });
+    lines.take(INEFFECTIVE_MAX).collect()
+}
+
+/// Returns whether a marker without effect is told: those of policies that will have a tag and of
+/// other namespaces, whose automations write them, are not.
+fn concerns(reason: &Reason, namespace: &str) -> bool {
+    match reason {
+        Reason::NoTagYet(_) => false,
+        Reason::UnknownPolicy(policy) => policy.split(':').next() == Some(namespace),
+        _ => true,
     }
 }
 

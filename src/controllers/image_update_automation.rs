@@ -20,6 +20,7 @@ pub(super) use self::act::Preview;
 use self::done::Done;
 pub(super) use self::ineffective::IneffectiveMarkers;
 use self::plan::Plan;
+pub(super) use self::plan::{selected, source_key};
 use super::artifacts::Artifacts;
 use super::marker_index::MarkerIndex;
 use super::objects::World;
@@ -63,7 +64,7 @@ impl Controller for ImageUpdateAutomations {
     ) -> Decision<Plan, ImageUpdateAutomationStatus> {
         let namespace = object.namespace().unwrap_or_default();
         let policies = self.world.image_policies.store.of_namespace(&namespace);
-        let source = plan::source_key(object);
+        let source = source_key(object);
         let source = self.world.git_repositories.store.get(&source);
         plan::decide(object, &policies, source, now)
     }

@@ -33,7 +33,7 @@ pub use edit::FileUpdate;
 pub use listed::{ListError, list_tags};
 pub use marked_files::update_tree;
 pub use marker_index::MarkerIndex;
-pub use once::{Chosen, OnceError, Updated, choose};
+pub use once::{Active, Chosen, OnceError, Updated, choose};
 pub use run::{Context, run};
 
 use outcome::{Failure, duration, failed, not_supported, ready_note};

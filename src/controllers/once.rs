@@ -13,19 +13,21 @@ use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
 use super::artifacts::Artifacts;
-use super::edit::{Edit, FileUpdate};
+use super::edit::{self, Edit, FileUpdate, without_effect};
 use super::image_policy::ImagePolicies;
 use super::image_repository::ImageRepositories;
 use super::image_update_automation::{
-    ImageUpdateAutomations, IneffectiveMarkers, Preview, Records,
+    ImageUpdateAutomations, IneffectiveMarkers, Preview, Records, selected, source_key,
 };
 use super::known_listings::KnownListings;
 use super::objects::{Objects, World};
 use super::run::Context;
-use crate::api::{ImageRef, ImageUpdateAutomation};
+use super::selector;
+use crate::api::ImageUpdateAutomation;
 use crate::git::{Git, Tree};
 use crate::reconcile::{Clock, Controller, Decision, Key, Kind, Outcome, Progress, StatusOf};
 use crate::source::Storage;
+use crate::update::{PolicyChoice, Report, Setters, SettersError};
 
 /// How many objects of a kind have their pass at the same time.
 const CONCURRENT: usize = 8;
@@ -65,6 +67,25 @@ pub struct Updated {
     pub commit: Option<String>,
     /// The files that would change.
     pub files: Vec<FileUpdate>,
+    /// Markers without effect and documents that are left alone, by file and line.
+    pub ineffective: Vec<String>,
+}
+
+/// An automation that is not suspended, and what it may write.
+pub struct Active {
+    /// The automation.
+    pub automation: Key,
+    /// Its `spec.update.path`.
+    pub path: String,
+    /// What the policies that it selects have chosen.
+    pub setters: Setters,
+}
+
+impl Active {
+    /// Returns what a report says of markers without effect, as the automation itself would tell it.
+    pub fn ineffective(&self, report: &Report) -> Vec<String> {
+        without_effect(report, &self.automation.namespace)
+    }
 }
 
 /// What policies have chosen, ready to be written.
@@ -126,24 +147,43 @@ pub async fn choose(context: Context) -> Result<Chosen, OnceError> {
 }
 
 impl Chosen {
-    /// Returns what each policy chose, by namespace and name.
-    pub fn choices(&self) -> BTreeMap<Key, ImageRef> {
-        let policies = self.world.image_policies.store.filter(|_| true);
-        let chosen = policies.iter().filter_map(|policy| {
-            let latest = policy.status.as_ref()?.latest_ref.clone()?;
-            Some((Key::of(policy.as_ref()), latest))
-        });
-        chosen.collect()
+    /// Returns the automations that are not suspended, with what each of them may write. Fails when a
+    /// selector is none or a choice is no valid reference.
+    pub fn automations(&self) -> Result<Vec<Active>, OnceError> {
+        let active = |object: Arc<ImageUpdateAutomation>| {
+            let key = Key::of(object.as_ref());
+            let failed = |message: String| automation_failed(&key, message);
+            if let Some(selector) = &object.spec.policy_selector {
+                let parsed = selector::check(selector);
+                parsed
+                    .map_err(|error| failed(format!("failed to parse policy selector: {error}")))?;
+            }
+            let policies = &self.world.image_policies.store;
+            let policies = selected(&object, &policies.of_namespace(&key.namespace));
+            let setters = edit::setters(&object, &policies);
+            Ok(Active {
+                setters: setters.map_err(|error| failed(error.to_string()))?,
+                path: object.spec.update.path.clone().unwrap_or_default(),
+                automation: key,
+            })
+        };
+        self.active().into_iter().map(active).collect()
     }
 
-    /// Returns the automations that are not suspended, with the folder that each of them updates.
-    pub fn automations(&self) -> Vec<(Key, String)> {
-        let automations = self.active();
-        let path = |object: &ImageUpdateAutomation| object.spec.update.path.clone();
-        let each = automations
-            .iter()
-            .map(|object| (Key::of(object.as_ref()), path(object).unwrap_or_default()));
-        each.collect()
+    /// Returns what policies of all namespaces have chosen, for a folder that no automation is about.
+    /// Fails when a choice is no valid reference.
+    pub fn setters(&self) -> Result<Setters, SettersError> {
+        let policies = self.world.image_policies.store.filter(|_| true);
+        let chosen = policies.iter().filter_map(|policy| {
+            let latest = policy.status.as_ref()?.latest_ref.as_ref()?;
+            Some((Key::of(policy.as_ref()), latest))
+        });
+        let chosen: Vec<_> = chosen.collect();
+        Setters::new(chosen.iter().map(|(key, latest)| PolicyChoice {
+            namespace: &key.namespace,
+            name: &key.name,
+            latest,
+        }))
     }
 
     /// Commits and pushes what the automations write, one after the other. Fails with the first that
@@ -158,22 +198,21 @@ impl Chosen {
                 path: object.spec.update.path.clone().unwrap_or_default(),
                 commit: status.last_push_commit,
                 files: Vec::new(),
+                ineffective: controller.ineffective.take_news(&Key::of(object.as_ref())),
             });
         }
         Ok(updated)
     }
 
-    /// Returns what the automations would commit; nothing is pushed.
+    /// Returns what the automations would commit, one after the other; nothing is pushed.
     pub async fn preview(&self) -> Result<Vec<Updated>, OnceError> {
         let controller = self.controller();
         let mut updated = Vec::new();
+        // What earlier automations make of the files of a head that several of them edit.
+        let mut heads: BTreeMap<_, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
         for object in self.active() {
             let key = Key::of(object.as_ref());
-            let failed = |message: String| OnceError::Pass {
-                kind: "ImageUpdateAutomation".to_owned(),
-                key: key.clone(),
-                message,
-            };
+            let failed = |message: String| automation_failed(&key, message);
             let now = self.clock.now();
             let plan = match controller.decide(&object, now) {
                 Decision::Act(plan) => plan,
@@ -182,16 +221,26 @@ impl Chosen {
                     continue;
                 }
             };
+            let target = (source_key(&object), plan.route.branch.clone());
             let Preview { policies, basis } = controller.preview(plan).await.map_err(&failed)?;
             let edit = Edit::new(&object, &policies, (controller.index.clone(), now));
             let edit = edit.map_err(|error| failed(error.to_string()))?;
-            let files = tokio::task::spawn_blocking(move || edit.preview(&basis)).await;
-            let files = files.map_err(|error| failed(error.to_string()))?;
+            let last = edit.last();
+            let head = (target, basis.commit.map(|commit| commit.to_string()));
+            let mut earlier = heads.remove(&head).unwrap_or_default();
+            let files = tokio::task::spawn_blocking(move || {
+                let files = edit.preview(&basis, &mut earlier);
+                files.map(|files| (files, earlier))
+            });
+            let files = files.await.map_err(|error| failed(error.to_string()))?;
+            let (files, earlier) = files.map_err(|error| failed(error.to_string()))?;
+            heads.insert(head, earlier);
             updated.push(Updated {
                 automation: key.clone(),
                 path: object.spec.update.path.clone().unwrap_or_default(),
                 commit: None,
-                files: files.map_err(|error| failed(error.to_string()))?,
+                files,
+                ineffective: last.take_ineffective().unwrap_or_default(),
             });
         }
         Ok(updated)
@@ -214,6 +263,14 @@ impl Chosen {
             index: Arc::default(),
             ineffective: IneffectiveMarkers::default(),
         }
+    }
+}
+
+fn automation_failed(key: &Key, message: String) -> OnceError {
+    OnceError::Pass {
+        kind: "ImageUpdateAutomation".to_owned(),
+        key: key.clone(),
+        message,
     }
 }
 

@@ -2,6 +2,7 @@
 //! stderr, hints, and the commands that need no cluster.
 
 mod lint;
+mod update;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -156,7 +156,7 @@ async fn an_update_without_a_cluster_commits_once() {
     let objects = objects.to_str().expect("the path is text");
     let (stdout, _) = done(&["update", "-f", objects, "--dry-run"]);
     for path in MARKED {
-        assert!(stdout.contains(&format!("+++ {path}\n")), "{stdout}");
+        assert!(stdout.contains(&format!("+++ b/{path}\n")), "{stdout}");
     }
     let image = fleet.image();
     assert!(

@@ -8,65 +8,61 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::controllers::{Chosen, FileUpdate, Updated};
+use crate::controllers::{Active, Chosen, FileUpdate, Updated};
 use crate::reconcile::Key;
 use crate::safe::SafePath;
-use crate::update::{Kind, PolicyChoice, Setters};
+use crate::update::Kind;
 
-/// Writes the choices into the marked files of a folder, or finds what would be written.
+/// Writes the choices into the marked files of a folder, or finds what would be written. Fails when
+/// the folder cannot be read or written.
 pub(super) fn update(
     chosen: &Chosen,
     folder: &Path,
     dry_run: bool,
 ) -> anyhow::Result<Vec<Updated>> {
-    let choices = chosen.choices();
-    let mut automations = chosen.automations();
+    let mut automations = chosen.automations()?;
     if automations.is_empty() {
-        automations.push((Key::new("", "all policies"), String::new()));
-    }
-    let mut updated = Vec::new();
-    for (automation, path) in automations {
-        let own: BTreeMap<&Key, _> = choices
-            .iter()
-            .filter(|(key, _)| {
-                automation.namespace.is_empty() || key.namespace == automation.namespace
-            })
-            .collect();
-        let policies = own.iter().map(|(key, latest)| PolicyChoice {
-            namespace: &key.namespace,
-            name: &key.name,
-            latest,
+        automations.push(Active {
+            automation: Key::new("", "all policies"),
+            path: String::new(),
+            setters: chosen.setters()?,
         });
-        let files = Folder(folder.to_owned());
-        let report = crate::update::run(&files, &path, &Setters::new(policies)?)
+    }
+    let mut files = Folder {
+        root: folder.to_owned(),
+        unwritten: BTreeMap::new(),
+    };
+    let mut updated = Vec::new();
+    for active in automations {
+        let report = crate::update::run(&files, &active.path, &active.setters)
             .with_context(|| format!("update {}", folder.display()))?;
+        let ineffective = active.ineffective(&report);
         let mut changed = Vec::new();
-        for (file, bytes) in report.writes() {
-            let target = folder.join(file.as_str());
-            let before =
-                std::fs::read(&target).with_context(|| format!("read {}", target.display()))?;
-            if !dry_run {
-                write(&target, bytes).with_context(|| format!("write {}", target.display()))?;
+        for file in report.files {
+            let Some(after) = file.bytes else {
+                continue;
+            };
+            let target = folder.join(file.path.as_str());
+            let before = crate::update::Files::read(&files, &file.path)
+                .with_context(|| format!("read {}", target.display()))?;
+            if dry_run {
+                files.unwritten.insert(file.path.clone(), after.clone());
+            } else {
+                write(&target, &after).with_context(|| format!("write {}", target.display()))?;
             }
             changed.push(FileUpdate {
-                path: file.to_string(),
+                path: file.path.to_string(),
                 before,
-                after: bytes.to_vec(),
+                after,
+                objects: file.objects,
             });
         }
-        for file in &report.files {
-            for marker in &file.ineffective {
-                eprintln!(
-                    "{}:{}: {}: {}",
-                    file.path, marker.line, marker.marker, marker.reason
-                );
-            }
-        }
         updated.push(Updated {
-            automation,
-            path,
+            automation: active.automation,
+            path: active.path,
             commit: None,
             files: changed,
+            ineffective,
         });
     }
     Ok(updated)
@@ -83,11 +79,15 @@ fn write(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// A folder on disk, as the update engine visits it.
-struct Folder(PathBuf);
+struct Folder {
+    root: PathBuf,
+    /// What a dry run has made of files so far.
+    unwritten: BTreeMap<SafePath, Vec<u8>>,
+}
 
 impl Folder {
     fn at(&self, path: &SafePath) -> PathBuf {
-        self.0.join(path.as_str())
+        self.root.join(path.as_str())
     }
 }
 
@@ -128,7 +128,10 @@ impl crate::update::Files for Folder {
     }
 
     fn read(&self, file: &SafePath) -> Result<Vec<u8>, Self::Error> {
-        std::fs::read(self.at(file))
+        match self.unwritten.get(file) {
+            Some(bytes) => Ok(bytes.clone()),
+            None => std::fs::read(self.at(file)),
+        }
     }
 
     fn target(&self, link: &SafePath) -> Result<String, Self::Error> {

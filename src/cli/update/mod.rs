@@ -1,6 +1,11 @@
 //! `towpath update`: the image half of the job once, without a cluster.
+//!
+//! In: manifests. Out: commits on branches, or changed files in a folder; with --dry-run the diff alone.
+//! Nothing stays on this machine but the folder.
 
+mod diff;
 mod folder;
+mod show;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -12,7 +17,7 @@ use serde_json::{Value, json};
 use crate::cli::hint::Hint;
 use crate::cli::{output, progress};
 use crate::cluster::{Cluster, Embedded};
-use crate::controllers::{self, FileUpdate, Updated};
+use crate::controllers;
 use crate::reconcile::{Clock, Jitter};
 use crate::{git, registry, serve, source, tags};
 
@@ -39,7 +44,7 @@ pub(super) struct Arguments {
     /// Updates this folder instead of the remote branch; nothing is committed.
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
-    /// Shows what would change, and changes nothing.
+    /// Prints what would change as a diff that `git apply` takes, and changes nothing.
     #[arg(long)]
     dry_run: bool,
     /// The form of the output.
@@ -81,7 +86,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         (None, true) => progress::during("reading branches", chosen.preview()).await?,
         (None, false) => progress::during("updating branches", chosen.push()).await?,
     };
-    show(&updated, arguments.output)?;
+    show::show(&updated, arguments.output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -112,52 +117,4 @@ fn namespaces(objects: &[Value]) -> impl Iterator<Item = Value> + use<> {
     names
         .into_iter()
         .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
-}
-
-fn show(updated: &[Updated], format: output::Format) -> anyhow::Result<()> {
-    if format != output::Format::Table {
-        let each = updated.iter().map(|updated| {
-            let files = updated.files.iter().map(
-                |file| json!({"path": file.path, "diff": difference(&file.before, &file.after)}),
-            );
-            json!({"automation": updated.automation.to_string(), "path": updated.path,
-                "commit": updated.commit, "files": files.collect::<Vec<_>>()})
-        });
-        output::print(format, &Value::Array(each.collect()))?;
-        return Ok(());
-    }
-    let mut text = String::new();
-    for updated in updated {
-        for FileUpdate {
-            path,
-            before,
-            after,
-        } in &updated.files
-        {
-            text += &format!("--- {path}\n+++ {path}\n{}", difference(before, after));
-        }
-        match &updated.commit {
-            Some(commit) => text += &format!("{}: pushed {commit}\n", updated.automation),
-            None if updated.files.is_empty() => {
-                eprintln!("{}: up to date", updated.automation);
-            }
-            None => {}
-        }
-    }
-    output::text_out(&text)?;
-    Ok(())
-}
-
-/// Returns the lines that differ, with their numbers. Edits replace scalars within lines, so the lines
-/// of both sides belong together.
-fn difference(before: &[u8], after: &[u8]) -> String {
-    let (before, after) = (
-        String::from_utf8_lossy(before),
-        String::from_utf8_lossy(after),
-    );
-    let lines = before.lines().zip(after.lines()).enumerate();
-    let differing = lines.filter(|(_, (old, new))| old != new);
-    differing
-        .map(|(at, (old, new))| format!("@@ {} @@\n-{old}\n+{new}\n", at + 1))
-        .collect()
 }

@@ -35,7 +35,7 @@ pub(in crate::controllers) struct Plan {
 }
 
 /// Returns the name of the source.
-pub(super) fn source_key(object: &ImageUpdateAutomation) -> Key {
+pub(in crate::controllers) fn source_key(object: &ImageUpdateAutomation) -> Key {
     let reference = &object.spec.source_ref;
     let namespace = reference.namespace.clone().or_else(|| object.namespace());
     Key::new(namespace.unwrap_or_default(), reference.name.clone())
@@ -104,8 +104,11 @@ pub(super) fn decide(
     })
 }
 
-/// Returns the selected policies.
-fn selected(object: &ImageUpdateAutomation, policies: &[Arc<ImagePolicy>]) -> Policies {
+/// Returns the policies that a sound selector selects.
+pub(in crate::controllers) fn selected(
+    object: &ImageUpdateAutomation,
+    policies: &[Arc<ImagePolicy>],
+) -> Policies {
     let selector = object.spec.policy_selector.as_ref();
     let mut selected = Policies::default();
     for policy in policies {
