@@ -11,7 +11,7 @@ mod printable;
 use std::fmt;
 
 pub use address::{AddressError, AddressRule};
-pub use printable::{printable, printable_lines};
+pub use printable::{printable, printable_line, printable_lines};
 
 /// A value that is never printed, logged or serialised.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]

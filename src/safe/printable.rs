@@ -9,19 +9,42 @@ use std::fmt::Write as _;
 /// character written as `\n`, `\t`, `\r` or `\u{..}`. Other text is as it was.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => out += "\\n",
-            '\r' => out += "\\r",
-            '\t' => out += "\\t",
-            c if is_hostile(c) => {
-                // Writing into a string does not fail.
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+    text.chars().for_each(|c| push(&mut out, c));
+    out
+}
+
+/// Returns what a server says as one line of at most `chars_max` characters: blanks and line ends that
+/// follow each other are one blank, other text is as [`printable`] writes it, and `…` stands for what
+/// is cut off.
+pub fn printable_line(text: &str, chars_max: usize) -> String {
+    let (mut out, mut n_chars) = (String::new(), 0);
+    for word in text.split_whitespace() {
+        let blank = (!out.is_empty()).then_some(' ');
+        for c in blank.into_iter().chain(word.chars()) {
+            let n_bytes = out.len();
+            push(&mut out, c);
+            n_chars += out[n_bytes..].chars().count();
+            if n_chars > chars_max {
+                out.truncate(n_bytes);
+                out.push('…');
+                return out;
             }
-            c => out.push(c),
         }
     }
     out
+}
+
+fn push(out: &mut String, c: char) {
+    match c {
+        '\n' => *out += "\\n",
+        '\r' => *out += "\\r",
+        '\t' => *out += "\\t",
+        c if is_hostile(c) => {
+            // Writing into a string does not fail.
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+        }
+        c => out.push(c),
+    }
 }
 
 /// As [`printable`], keeping the line feeds of a text that has several lines.
@@ -46,7 +69,7 @@ fn is_hostile(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{printable, printable_lines};
+    use super::{printable, printable_line, printable_lines};
 
     #[test]
     fn hc9_what_acts_on_a_terminal_is_written_out() {
@@ -80,5 +103,21 @@ mod tests {
             assert_eq!(printable(text), text);
         }
         assert_eq!(printable_lines("a\nb\u{1b}\n"), "a\nb\\u{1b}\n");
+    }
+
+    #[test]
+    fn hc9_what_a_server_says_is_one_line_of_a_bounded_length() {
+        for (text, want) in [
+            ("not\r\n\tallowed  here\n", "not allowed here"),
+            ("a\u{1b}[2J\u{2028}b", "a\\u{1b}[2J b"),
+            ("\n", ""),
+            ("0123456789abcdef", "0123456789abcdef"),
+            ("0123456789abcdefg", "0123456789abcdef…"),
+            ("0123456789\u{202e}", "0123456789…"),
+        ] {
+            assert_eq!(printable_line(text, 16), want, "{text:?}");
+        }
+        let long = printable_line(&"x".repeat(1 << 20), 100);
+        assert_eq!(long.chars().count(), 101);
     }
 }
