@@ -99,6 +99,9 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
     let listener = listener.context("listen for those who want artifacts")?;
     let advertised = listener.local_addr()?.to_string();
     let storage = source::Storage::open(&options.data.join("source"), &advertised)?;
+    let folder = options.data.join("markers");
+    let markers = controllers::MarkerIndex::open(&folder)
+        .with_context(|| format!("open the index of markers in {}", folder.display()))?;
     let hosts = Hosts::new(options.addresses);
     let context = controllers::Context {
         client: client.clone(),
@@ -109,6 +112,7 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
             .with_realms(options.registry_token_hosts.into_iter().collect()),
         tags: Arc::new(tags::Store::open(&options.data.join("tags"))?),
         git: git::Git::open_for(&options.data.join("git"), hosts)?,
+        markers: Arc::new(markers),
         storage: storage.clone(),
     };
     let mut tasks = JoinSet::new();

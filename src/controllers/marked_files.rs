@@ -14,14 +14,16 @@ use crate::safe::SafePath;
 use crate::update::{self, Files, Kind, Report, Setters, Survey};
 
 /// Rewrites the marked files below a folder of a commit's tree. Reads only what the index does not know,
-/// and the files that change. Fails when the folder is not there or an object cannot be read.
+/// and the files that change; the index keeps what it has learned. Fails when the folder is not there or an object cannot be read.
 pub fn update_tree(
     tree: &Tree,
     index: &MarkerIndex,
     path: &str,
     setters: &Setters,
 ) -> Result<Report, update::Error> {
-    update::run(&MarkedFiles::new(tree, index), path, setters)
+    let report = update::run(&MarkedFiles::new(tree, index), path, setters);
+    index.keep();
+    report
 }
 
 /// A commit's tree.

@@ -20,6 +20,7 @@ use super::image_update_automation::{
     ImageUpdateAutomations, IneffectiveMarkers, Preview, Records, selected, source_key,
 };
 use super::known_listings::KnownListings;
+use super::marker_index::MarkerIndex;
 use super::objects::{Objects, World};
 use super::run::Context;
 use super::selector;
@@ -93,6 +94,7 @@ pub struct Chosen {
     client: Client,
     clock: Clock,
     git: Git,
+    markers: Arc<MarkerIndex>,
     storage: Storage<Tree>,
     world: Arc<World>,
 }
@@ -105,6 +107,7 @@ pub async fn choose(context: Context) -> Result<Chosen, OnceError> {
         registry,
         tags,
         git,
+        markers,
         storage,
         ..
     } = context;
@@ -141,6 +144,7 @@ pub async fn choose(context: Context) -> Result<Chosen, OnceError> {
         client,
         clock,
         git,
+        markers,
         storage,
         world: Arc::new(world),
     })
@@ -260,7 +264,7 @@ impl Chosen {
             artifacts: Arc::new(artifacts),
             world: self.world.clone(),
             records: Records::Nowhere,
-            index: Arc::default(),
+            index: self.markers.clone(),
             ineffective: IneffectiveMarkers::default(),
         }
     }

@@ -15,6 +15,7 @@ use super::image_repository::ImageRepositories;
 use super::image_update_automation::{ImageUpdateAutomations, IneffectiveMarkers, Records};
 use super::known_listings::KnownListings;
 use super::kustomization::Kustomizations;
+use super::marker_index::MarkerIndex;
 use super::objects::World;
 use crate::git::{Git, Tree};
 use crate::reconcile::{self, Clock, Driver, Jitter};
@@ -35,6 +36,8 @@ pub struct Context {
     pub tags: Arc<tags::Store>,
     /// Speaks to Git remotes.
     pub git: Git,
+    /// Knows the markers of trees that were seen.
+    pub markers: Arc<MarkerIndex>,
     /// Keeps artifacts.
     pub storage: Storage<Tree>,
 }
@@ -87,7 +90,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
         artifacts: artifacts.clone(),
         world: world.clone(),
         records: Records::Status,
-        index: Arc::default(),
+        index: context.markers,
         ineffective: IneffectiveMarkers::default(),
     };
     driver.add(controller, kind.store.clone(), kind.wake.clone());

@@ -13,6 +13,7 @@ use gix::{
         tree::{EntryMode, EntryRef},
     },
 };
+use serde::{Deserialize, Serialize};
 
 use super::{
     Error,
@@ -26,7 +27,7 @@ use crate::safe::SafePath;
 pub const DEPTH_MAX: usize = 256;
 
 /// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryKind {
     /// A file, executable or not.
     File {
@@ -93,6 +94,11 @@ impl Tree {
 }
 
 impl Entry {
+    /// Returns an entry that was read before.
+    pub fn new(name: String, kind: EntryKind, id: ObjectId) -> Self {
+        Self { name, kind, id }
+    }
+
     /// Returns the id of its object: equal ids mean equal content.
     pub fn id(&self) -> ObjectId {
         self.id

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::{Deserialize, Serialize};
 use yaml::document::{self, Document, SpanNode, SpanScalar};
 use yaml::edit::{self, Edit};
 
@@ -52,7 +53,7 @@ pub struct ObjectChanges {
 }
 
 /// A marker without effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ineffective {
     /// The line, from 1.
     pub line: u32,
@@ -63,7 +64,7 @@ pub struct Ineffective {
 }
 
 /// A document or file that cannot be edited.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The line where it begins or goes wrong, from 1.
     pub line: u32,

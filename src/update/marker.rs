@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Setters;
@@ -27,7 +27,7 @@ pub(super) struct Marker<'s> {
 }
 
 /// Why a marker has no effect.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Reason {
     /// The comment holds more or less than one JSON object of strings.
     #[error("the comment is not one JSON object of strings: {0}")]

@@ -15,5 +15,5 @@ mod visit;
 pub use file::{Change, Ineffective, ObjectChanges, ObjectId, Problem, Rewritten, rewrite, survey};
 pub use marker::Reason;
 pub use setters::{Error as SettersError, PolicyChoice, Setters};
-pub use survey::{Named, Survey};
+pub use survey::{Named, RULES, Survey};
 pub use visit::{Error, FileReport, Files, Kind, Report, is_candidate, run};

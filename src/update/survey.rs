@@ -3,12 +3,18 @@
 //! In: the survey of a file and the setters. Out: the same report as from its bytes, when nothing has to
 //! be written; nothing when something has to. Pure.
 
+use serde::{Deserialize, Serialize};
+
 use super::file::{Ineffective, Problem, Rewritten};
 use super::marker::{self, KEY};
 use super::setters::Setters;
 
+/// Raised whenever the same bytes come to another survey, or other names are candidates: what others
+/// have kept of older rules counts no more.
+pub const RULES: u32 = 1;
+
 /// A marker that holds a name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Named {
     /// The name as it is written, such as `flux-system:app:tag`.
     pub name: String,
@@ -21,7 +27,7 @@ pub struct Named {
 }
 
 /// What a file's markers ask for, whatever policies have chosen.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Survey {
     /// Markers that hold a name, in the order of the text.
     pub named: Vec<Named>,
@@ -94,5 +100,38 @@ mod tests {
         let text = "a: 1.0.0 # {\"$imagepolicy\": \"ns:app:tag\"}\n";
         let survey = survey(text.as_bytes()).unwrap();
         assert_eq!(survey.settled(&setters("1.1.0")), None);
+    }
+
+    /// Every form of a marker and every reason why one has no effect.
+    const ALL_FORMS: &str = concat!(
+        "a: 1.0.0 # {\"$imagepolicy\": \"ns:app:tag\"}\n",
+        "b: 'x' # {\"$imagepolicy\": \"ns:app\"}\n",
+        "c: [p, q] # {\"$imagepolicy\": \"ns:app:name\"}\n",
+        "d:\n# {\"$imagepolicy\": \"ns:app:digest\"}\n- sha256:1\n",
+        "e: x # {\"$ref\":\"#/definitions/io.k8s.cli.setters.ns:app:tag\"}\n",
+        "f: x # {\"$imagepolicy\": 1}\n",
+        "g: # {\"$imagepolicy\": \"ns:app\"}\nh: 1\n",
+        "h: 2 # {\"$imagepolicy\": \"ns:app\"}\n",
+        "i: 'x # {\"$imagepolicy\": \"ns:app\"}'\n",
+        "j:\n# {\"$imagepolicy\": \"ns:app\"}\n- x # y\n",
+        "k:\n# y\n# {\"$imagepolicy\": \"ns:app\"}\n- x\n",
+        "# {\"$imagepolicy\": \"ns:app\"}\nl: &m x\n",
+        "---\n- x # {\"$imagepolicy\": \"ns:app\"}\n",
+        "---\nm: [ # {\"$imagepolicy\": \"ns:app\"}\n",
+        "---\nn: |\n  1.0 # {\"$imagepolicy\": \"ns:app\"}\n",
+    );
+
+    #[test]
+    fn other_rules_have_another_number() {
+        let survey = survey(ALL_FORMS.as_bytes()).unwrap();
+        let told = serde_json::to_string_pretty(&survey).unwrap();
+        let want = include_str!("../../testdata/update/survey.json");
+        let hint =
+            format!("raise RULES, then write this into testdata/update/survey.json:\n{told}");
+        assert_eq!(
+            (super::RULES, told.as_str()),
+            (1, want.trim_end()),
+            "{hint}"
+        );
     }
 }

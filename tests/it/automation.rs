@@ -268,6 +268,24 @@ async fn gt5_a_push_that_was_not_recorded_is_recorded_and_not_made_again() {
 }
 
 #[tokio::test]
+async fn after_a_restart_no_file_is_read_that_was_seen() {
+    let typo = format!("{MARKED}b: x # {{\"$imagepolicy\": \"apps:nobody\"}}\n");
+    let files = [
+        ("one/app.yaml", MARKED),
+        ("two/app.yaml", typo.as_str()),
+        ("two/plain.yaml", "a: 1\n"),
+    ];
+    let mut work = Work::start(&files).await;
+    work.automate("bot", "./", json!({})).await;
+    assert_eq!(work.stage.markers.n_read(), 3);
+    work.stage.restart().await;
+    work.push_tag("1.1.0").await;
+    work.until_written("bot", "1.1.0").await;
+    assert_eq!(work.stage.markers.n_read(), 0);
+    work.stage.end().await;
+}
+
+#[tokio::test]
 async fn a_marker_without_effect_is_told_once_and_one_that_waits_is_not() {
     let typo =
         "b: x # {\"$imagepolicy\": \"apps:app:Tag\"}\nc: y # {\"$imagepolicy\": \"apps:later\"}\n";

@@ -186,6 +186,32 @@ async fn an_update_without_a_cluster_commits_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_update_with_a_data_folder_fetches_and_reads_nothing_twice() {
+    let fleet = Fleet::start().await;
+    fleet.push_image("1.1.0").await;
+    let (objects, data) = (fleet.objects(), fleet.data());
+    let [objects, data] = [&objects, &data].map(|path| path.to_str().expect("the path is text"));
+    let look = || {
+        let (stdout, _) = done(&["update", "-f", objects, "--data", data, "--dry-run"]);
+        let requests = fleet.git.take_requests();
+        let n_posts = requests.iter().filter(|r| r.starts_with("POST ")).count();
+        let known = std::fs::read(fleet.data().join("markers/markers"));
+        (stdout, known.expect("it is kept"), n_posts)
+    };
+    let (first, known, n_posts) = look();
+    assert!(first.contains(&format!("+++ b/{}\n", MARKED[0])), "{first}");
+    assert!(
+        known.len() > 300,
+        "the folder and its files: {}",
+        known.len()
+    );
+    // The references are asked for, and nothing is fetched.
+    assert_eq!(look(), (first, known, n_posts - 1));
+    done(&["update", "-f", objects, "--data", data]);
+    assert_eq!(fleet.n_commits(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_update_over_ssh_commits_once() {
     let fleet = Fleet::start().await;
     let sshd = Sshd::start(Options::default()).await;

@@ -1,7 +1,7 @@
 //! `towpath update`: the image half of the job once, without a cluster.
 //!
 //! In: manifests. Out: commits on branches, or changed files in a folder; with --dry-run the diff alone.
-//! Nothing stays on this machine but the folder.
+//! Nothing stays on this machine but the folder, and what --data asks to keep.
 
 mod diff;
 mod folder;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::cli::hint::Hint;
@@ -47,6 +48,9 @@ pub(super) struct Arguments {
     /// Prints what would change as a diff that `git apply` takes, and changes nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Keeps what is fetched and found in this folder, for the next time.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t)]
     output: output::Format,
@@ -62,6 +66,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         "the files hold no ImagePolicy"
     );
     let scratch = Scratch::new()?;
+    let data = arguments.data.as_deref().unwrap_or(&scratch.0);
+    std::fs::create_dir_all(data)
+        .with_context(|| format!("create the data folder {}", data.display()))?;
     let cluster = Cluster::embedded(Embedded::default()).await?;
     let namespaces = namespaces(&manifests);
     serve::prepare(
@@ -74,9 +81,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         clock: Clock::system(),
         jitter: Jitter::new(0),
         registry: registry::Client::new(),
-        tags: Arc::new(tags::Store::open(&scratch.0.join("tags"))?),
-        git: git::Git::open(&scratch.0.join("git"))?,
-        storage: source::Storage::open(&scratch.0.join("source"), "localhost")?,
+        tags: Arc::new(tags::Store::open(&data.join("tags"))?),
+        git: git::Git::open(&data.join("git"))?,
+        markers: Arc::new(controllers::MarkerIndex::open(&data.join("markers"))?),
+        storage: source::Storage::open(&data.join("source"), "localhost")?,
     };
     let chosen = progress::during("scanning", controllers::choose(context))
         .await

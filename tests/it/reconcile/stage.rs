@@ -19,6 +19,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use towpath::api::annotations::REQUESTED_AT;
+use towpath::controllers::MarkerIndex;
 use towpath::reconcile::{Clock, Jitter, Kind, Timestamp};
 use towpath::{controllers, git, registry, source, tags};
 
@@ -71,6 +72,8 @@ pub struct Stage {
     _server: Server,
     folder: tempfile::TempDir,
     running: Option<Running>,
+    /// What the running controllers know of markers.
+    pub markers: Arc<MarkerIndex>,
     /// How far the controllers' clock is ahead, in seconds.
     ahead: Arc<AtomicI64>,
 }
@@ -89,6 +92,7 @@ impl Stage {
             _server: server,
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             running: None,
+            markers: Arc::default(),
             ahead: Arc::default(),
         };
         stage.run();
@@ -133,8 +137,10 @@ impl Stage {
             registry: registry::Client::new(),
             tags: Arc::new(tags::Store::open(&folder.join("tags")).expect("the store opens")),
             git: git::Git::open(&folder.join("git")).expect("the mirrors open"),
+            markers: Arc::new(MarkerIndex::open(&folder.join("markers")).expect("it opens")),
             storage: storage.expect("the storage opens"),
         };
+        self.markers = context.markers.clone();
         let shutdown = CancellationToken::new();
         self.running = Some(Running {
             task: tokio::spawn(controllers::run(context, shutdown.clone())),
