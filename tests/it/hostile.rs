@@ -123,13 +123,23 @@ fn hc7_templates_that_never_end_or_grow_without_end_are_stopped() {
 }
 
 #[test]
-fn hc7_a_width_is_bounded() {
-    for template in [
-        "{{ printf \"%1000000000d\" 1 }}",
-        "{{ printf \"%*d\" 1000000000 1 }}",
+fn hc7_a_width_beyond_a_million_is_none_as_in_go() {
+    for (template, want) in [
+        (
+            "{{ printf \"%1000000000d\" 1 }}",
+            "%!(NOVERB)%!(EXTRA int=1)",
+        ),
+        (
+            "{{ printf \"%.1000000000f\" 1.5 }}",
+            "%!(NOVERB)%!(EXTRA float64=1.5)",
+        ),
+        ("{{ printf \"%*d\" 1000000000 1 }}", "%!(BADWIDTH)1"),
+        ("{{ printf \"%-*d\" -1000001 1 }}", "%!(BADWIDTH)1"),
+        ("{{ printf \"%.*f\" 1000001 1.5 }}", "%!(BADPREC)1.500000"),
+        ("{{ printf \"%[2]*[1]d\" 1 1000001 }}", "%!(BADWIDTH)1"),
+        ("{{ printf \"%[1000000000]d\" 1 }}", "%!d(BADINDEX)"),
     ] {
         let message = template::message(template, &Data::default());
-        let n_bytes = message.expect("it is a template").len();
-        assert!(n_bytes <= 64 << 10, "{template}: {n_bytes} bytes");
+        assert_eq!(message.expect("it is a template"), want, "{template}");
     }
 }

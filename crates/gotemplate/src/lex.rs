@@ -352,7 +352,7 @@ fn is_word(c: char) -> bool {
 }
 
 /// Returns a character as Go's `%#U` prints it.
-pub(crate) fn named(c: char) -> String {
+fn named(c: char) -> String {
     match c.is_control() {
         true => format!("U+{:04X}", u32::from(c)),
         false => format!("U+{:04X} '{c}'", u32::from(c)),
