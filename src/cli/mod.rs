@@ -8,6 +8,7 @@ mod build;
 mod completion;
 pub mod demo;
 mod explained;
+mod file;
 mod hint;
 mod lint;
 mod output;

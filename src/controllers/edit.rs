@@ -45,6 +45,8 @@ pub(super) struct Policies {
     pub chosen: BTreeMap<String, ImageRef>,
     /// Those that have chosen nothing yet.
     pub waiting: BTreeSet<String>,
+    /// Those that the selector leaves out.
+    pub left_out: BTreeSet<String>,
 }
 
 /// Why an edit could not be made.
@@ -230,7 +232,10 @@ pub(super) fn setters(
         latest,
     });
     let waiting = policies.waiting.iter().map(String::as_str);
-    Ok(Setters::new(choices)?.with_waiting(&namespace, waiting))
+    let left_out = policies.left_out.iter().map(String::as_str);
+    Ok(Setters::new(choices)?
+        .with_waiting(&namespace, waiting)
+        .with_left_out(&namespace, left_out))
 }
 
 /// Returns the markers without effect and the documents that are left alone, by file and line, as the
@@ -246,11 +251,11 @@ pub(super) fn without_effect(report: &update::Report, namespace: &str) -> Vec<St
     lines.take(INEFFECTIVE_MAX).collect()
 }
 
-/// Returns whether a marker without effect is told: those of policies that will have a tag and of
-/// other namespaces, whose automations write them, are not.
+/// Returns whether a marker without effect is told: those of policies that will have a tag, are not
+/// selected or are of other namespaces, whose automations write them, are not.
 fn concerns(reason: &Reason, namespace: &str) -> bool {
     match reason {
-        Reason::NoTagYet(_) => false,
+        Reason::NoTagYet(_) | Reason::LeftOut(_) => false,
         Reason::UnknownPolicy(policy) => policy.split(':').next() == Some(namespace),
         _ => true,
     }

@@ -25,7 +25,7 @@ mod outcome;
 mod policy_state;
 mod run;
 mod secrets;
-mod selector;
+pub mod selector;
 mod signing;
 mod wakes;
 

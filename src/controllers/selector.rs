@@ -9,7 +9,7 @@ use crate::api::{LabelRequirement, LabelSelector};
 type Labels = BTreeMap<String, String>;
 
 /// Returns what is wrong with a selector, if anything is, in Kubernetes' words.
-pub(super) fn check(selector: &LabelSelector) -> Result<(), String> {
+pub fn check(selector: &LabelSelector) -> Result<(), String> {
     for LabelRequirement {
         key,
         operator,
@@ -44,7 +44,7 @@ pub(super) fn check(selector: &LabelSelector) -> Result<(), String> {
 }
 
 /// Returns whether a selector that is sound selects the labels; no selector selects all.
-pub(super) fn selects(selector: Option<&LabelSelector>, labels: Option<&Labels>) -> bool {
+pub fn selects(selector: Option<&LabelSelector>, labels: Option<&Labels>) -> bool {
     let Some(selector) = selector else {
         return true;
     };
@@ -62,6 +62,22 @@ pub(super) fn selects(selector: Option<&LabelSelector>, labels: Option<&Labels>)
                 _ => value.is_none(),
             }
         })
+}
+
+/// Returns a selector as kubectl writes it, such as `team=a,tier in (x, y)`.
+pub fn text(selector: &LabelSelector) -> String {
+    let equal = selector.match_labels.iter();
+    let equal = equal.map(|(key, value)| format!("{key}={value}"));
+    let required = selector.match_expressions.iter().map(|requirement| {
+        let (key, values) = (&requirement.key, requirement.values.join(", "));
+        match requirement.operator.as_str() {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "Exists" => key.clone(),
+            _ => format!("!{key}"),
+        }
+    });
+    equal.chain(required).collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -113,5 +129,14 @@ mod tests {
             let error = check(&given).unwrap_err();
             assert!(error.contains(want), "{error}");
         }
+    }
+
+    #[test]
+    fn a_selector_reads_as_kubectl_writes_it() {
+        let given = selector(json!({"matchLabels": {"a": "b"}, "matchExpressions": [
+            {"key": "c", "operator": "In", "values": ["d", "e"]},
+            {"key": "f", "operator": "NotIn", "values": ["g"]},
+            {"key": "h", "operator": "Exists"}, {"key": "i", "operator": "DoesNotExist"}]}));
+        assert_eq!(text(&given), "a=b,c in (d, e),f notin (g),h,!i");
     }
 }

@@ -44,6 +44,9 @@ pub enum Reason {
     /// The policy has not chosen a tag yet.
     #[error("policy {0:?} has chosen no tag yet")]
     NoTagYet(String),
+    /// The policy is none that counts here.
+    #[error("the automation's policySelector leaves policy {0:?} out")]
+    LeftOut(String),
     /// The comment belongs to no value.
     #[error("the comment belongs to no value: it must stand behind one, or above a list item")]
     NoValue,
@@ -114,10 +117,7 @@ pub(super) fn resolve<'s>(name: &str, setters: &'s Setters) -> Result<Marker<'s>
             if !namespace.is_empty() && !policy.is_empty() =>
         {
             let policy = format!("{namespace}:{policy}");
-            Err(match setters.waits_for(&policy) {
-                true => Reason::NoTagYet(policy),
-                false => Reason::UnknownPolicy(policy),
-            })
+            Err(setters.why_none(policy))
         }
         _ => Err(Reason::NotAName(name.to_owned())),
     }

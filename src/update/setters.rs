@@ -3,8 +3,9 @@
 //! In: the choice of each policy. Out: [`Setters`], a lookup by `namespace:policy` and the same
 //! with `:name`, `:tag` and `:digest`. It never reads a file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use super::marker::Reason;
 use crate::api::ImageRef;
 use crate::image::{self, Reference};
 
@@ -23,8 +24,8 @@ pub struct PolicyChoice<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Setters {
     values: HashMap<String, String>,
-    /// Policies, as `namespace:policy`, that have chosen nothing yet.
-    waiting: HashSet<String>,
+    /// Why policies that are known, as `namespace:policy`, stand for nothing.
+    without: HashMap<String, fn(String) -> Reason>,
 }
 
 /// A choice that is not an image.
@@ -54,25 +55,37 @@ impl Setters {
             values.insert(format!("{policy}:digest"), digest);
             values.insert(policy, text);
         }
-        let waiting = HashSet::new();
-        Ok(Self { values, waiting })
+        let without = HashMap::new();
+        Ok(Self { values, without })
     }
 
     /// Returns them with policies of a namespace that are known and have chosen nothing yet.
-    pub fn with_waiting<'a>(
+    pub fn with_waiting<'a>(self, namespace: &str, names: impl Iterator<Item = &'a str>) -> Self {
+        self.with(namespace, names, Reason::NoTagYet)
+    }
+
+    /// Returns them with policies of a namespace that do not count here.
+    pub fn with_left_out<'a>(self, namespace: &str, names: impl Iterator<Item = &'a str>) -> Self {
+        self.with(namespace, names, Reason::LeftOut)
+    }
+
+    fn with<'a>(
         mut self,
         namespace: &str,
-        names: impl IntoIterator<Item = &'a str>,
+        names: impl Iterator<Item = &'a str>,
+        why: fn(String) -> Reason,
     ) -> Self {
-        let names = names.into_iter();
-        self.waiting
-            .extend(names.map(|name| format!("{namespace}:{name}")));
+        let names = names.map(|name| (format!("{namespace}:{name}"), why));
+        self.without.extend(names);
         self
     }
 
-    /// Returns whether a policy, as `namespace:policy`, has chosen nothing yet.
-    pub(super) fn waits_for(&self, policy: &str) -> bool {
-        self.waiting.contains(policy)
+    /// Returns why a policy, as `namespace:policy`, stands for nothing.
+    pub(super) fn why_none(&self, policy: String) -> Reason {
+        match self.without.get(&policy) {
+            Some(why) => why(policy),
+            None => Reason::UnknownPolicy(policy),
+        }
     }
 
     /// Returns the text that a name stands for.

@@ -81,7 +81,8 @@ mod tests {
         };
         Setters::new([choice])
             .unwrap()
-            .with_waiting("ns", ["later"])
+            .with_waiting("ns", ["later"].into_iter())
+            .with_left_out("ns", ["other"].into_iter())
     }
 
     #[test]
@@ -89,6 +90,7 @@ mod tests {
         for text in [
             "a: 1.0.0 # {\"$imagepolicy\": \"ns:app:tag\"}\n",
             "a: x # {\"$imagepolicy\": \"ns:nobody\"}\nb: 1.0.0 # {\"$imagepolicy\": \"ns:app:tag\"}\n",
+            "a: x # {\"$imagepolicy\": \"ns:other\"}\nb: x # {\"$imagepolicy\": \"ns:later\"}\n",
             "a: x # {\"$imagepolicy\": \"ns:later\"}\n# {\"$imagepolicy\": \"ns:app\"}\nb: 1\n",
             "a: [\n# {\"$imagepolicy\": \"ns:app\"}\n---\nb: x # {\"$imagepolicy\": 1}\n",
         ] {

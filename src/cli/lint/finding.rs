@@ -3,9 +3,10 @@
 //! In: the bytes of a file and the policies. Out: findings in the order of the text, decided by the
 //! engine that writes updates; hints for people. Pure.
 
+use super::automations::Unwritten;
 use super::missing::{self, Missing};
 use super::policies::Policies;
-use crate::update::{Reason, Setters, rewrite};
+use crate::update::{Named, Reason, Setters, rewrite, survey};
 
 /// The key of a marker.
 const KEY: &str = "$imagepolicy";
@@ -36,6 +37,8 @@ pub(super) struct Finding {
 pub(super) enum Kind {
     /// The marker names no policy, or a part that the policy does not have.
     Unknown,
+    /// No automation writes the policy that the marker names.
+    Unselected,
     /// The marker stands where it has no effect.
     Place,
     /// The comment is no marker.
@@ -51,6 +54,7 @@ impl Kind {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
+            Self::Unselected => "unselected",
             Self::Place => "place",
             Self::Malformed => "malformed",
             Self::Missing => "missing",
@@ -62,6 +66,7 @@ impl Kind {
 /// Returns what is wrong in a file, in the order of the text.
 pub(super) fn check(bytes: &[u8], policies: &Policies, setters: &Setters) -> Vec<Finding> {
     let mut findings = marked(bytes, policies, setters);
+    findings.extend(unwritten(bytes, policies));
     if let Ok(text) = std::str::from_utf8(bytes) {
         findings.extend(misspelt(text));
         let missing = missing::find(text, policies).into_iter();
@@ -122,6 +127,48 @@ fn marked(bytes: &[u8], policies: &Policies, setters: &Setters) -> Vec<Finding> 
     findings
 }
 
+/// Finds markers of policies that no automation writes.
+fn unwritten(bytes: &[u8], policies: &Policies) -> Vec<Finding> {
+    let Some(survey) = survey(bytes) else {
+        return Vec::new();
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let finding = |named: Named| {
+        let Unwritten { message, hint } = policies.why_unwritten(&named.name)?;
+        Some(Finding {
+            line: named.line,
+            column: column(&text, named.line, &named.marker),
+            kind: Kind::Unselected,
+            marker: named.name,
+            message,
+            hint: Some(hint),
+            missing: None,
+        })
+    };
+    survey.named.into_iter().filter_map(finding).collect()
+}
+
+/// Returns the markers in a file that no update looks into, in the order of the text.
+pub(super) fn overlooked(bytes: &[u8]) -> Vec<Finding> {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = (1..).zip(text.lines());
+    let finding = |(line, text): (u32, &str)| Finding {
+        line,
+        column: in_line(text, TOKEN),
+        kind: Kind::Place,
+        marker: TOKEN.to_owned(),
+        message: "no update looks into a file of this name".to_owned(),
+        hint: Some(
+            "markers count in files that end in .yaml or .yml, which may hold JSON, and in \
+             Kustomization"
+                .to_owned(),
+        ),
+        missing: None,
+    };
+    let lines = lines.filter(|(_, line)| line.contains(TOKEN));
+    lines.map(finding).collect()
+}
+
 fn judged(reason: &Reason, policies: &Policies) -> (Kind, Option<String>) {
     let hint = |text: &str| Some(text.to_owned());
     match reason {
@@ -137,6 +184,7 @@ fn judged(reason: &Reason, policies: &Policies) -> (Kind, Option<String>) {
             Kind::Unknown,
             hint("a scan that finds a tag which the policy takes gives it one"),
         ),
+        Reason::LeftOut(_) => (Kind::Unselected, None),
         Reason::NotAName(_) => (
             Kind::Malformed,
             hint("write namespace:policy, or one of its parts behind another colon"),

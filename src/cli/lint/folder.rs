@@ -1,4 +1,6 @@
-//! The files that may carry markers: found as an update finds them, read whole, replaced at once.
+//! The files that may carry markers: those that an update looks into, and those that look like them.
+//!
+//! In: a path. Out: files in the order of their names, and their bytes. Bounded; links are not followed.
 
 use std::path::{Path, PathBuf};
 
@@ -9,8 +11,8 @@ const ENTRIES_MAX: usize = 1_000_000;
 /// The largest file that is read.
 const FILE_BYTES_MAX: u64 = 32 << 20;
 
-/// Returns the manifests below a path, in the order of their names. Links are not followed, and Git's
-/// own folder is no part of a tree. Fails when a folder cannot be read.
+/// Returns the manifests below a path, in the order of their names, and JSON files. Links are not
+/// followed, and Git's own folder is no part of a tree. Fails when a folder cannot be read.
 pub(super) fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let about = || format!("read {}", path.display());
     if !std::fs::metadata(path).with_context(about)?.is_dir() {
@@ -30,7 +32,7 @@ pub(super) fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
             let (kind, name) = (entry.file_type().with_context(about)?, entry.file_name());
             if kind.is_dir() && name != ".git" {
                 waiting.push(entry.path());
-            } else if kind.is_file() && is_candidate(&name.to_string_lossy()) {
+            } else if kind.is_file() && is_alike(&name.to_string_lossy()) {
                 files.push(entry.path());
             }
         }
@@ -39,9 +41,17 @@ pub(super) fn files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Whether an update looks into a file of that name.
-fn is_candidate(name: &str) -> bool {
-    name.ends_with(".yaml") || name.ends_with(".yml") || name == "Kustomization"
+/// Whether somebody may believe that an update looks into a file of that name.
+fn is_alike(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let ends = [".yaml", ".yml", ".json", ".json5", ".jsonc"];
+    name == "kustomization" || ends.iter().any(|end| name.ends_with(end))
+}
+
+/// Whether an update looks into a file.
+pub(super) fn is_candidate(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default();
+    crate::update::is_candidate(&name.to_string_lossy())
 }
 
 /// Returns the bytes of a file. Fails when it is larger than its bound.
@@ -54,14 +64,4 @@ pub(super) fn read(file: &Path) -> anyhow::Result<Vec<u8>> {
         file.display()
     );
     std::fs::read(file).with_context(about)
-}
-
-/// Puts new content in place of a file, whole or not at all, with the mode that it has.
-pub(super) fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".towpath");
-    let temporary = file.with_file_name(name);
-    std::fs::write(&temporary, bytes)?;
-    std::fs::set_permissions(&temporary, std::fs::metadata(file)?.permissions())?;
-    std::fs::rename(&temporary, file)
 }

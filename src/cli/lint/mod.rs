@@ -3,6 +3,7 @@
 //! Reads the manifests below a path, decides by the rules that `towpath update` writes by, prints what
 //! is wrong with its place. With `--fix` it inserts missing markers and changes no other byte.
 
+mod automations;
 mod finding;
 mod folder;
 mod insert;
@@ -22,14 +23,15 @@ use crate::safe::printable;
 
 /// Checks the markers of manifests: those that name nothing, stand wrong, are malformed, or miss.
 ///
-/// Policies are those among the manifests themselves, and those that -f names. Exit code 1 says that
-/// something is wrong; with --fix, that something still is.
+/// Policies and automations are those among the manifests themselves, and those that -f names; where
+/// there are automations, each marker's policy must be one that an automation selects. Exit code 1 says
+/// that something is wrong; with --fix, that something still is.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// A file, or a folder of them.
     #[arg(default_value = ".", value_name = "PATH")]
     path: PathBuf,
-    /// More manifests with ImagePolicies and ImageRepositories, or folders of them.
+    /// More manifests with policies, repositories and automations, or folders of them.
     #[arg(short, long = "filename", value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
     /// The namespace of objects that name none.
@@ -60,11 +62,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (mut findings, mut n_inserted) = (Vec::new(), 0);
     for file in &files {
         let mut bytes = folder::read(file)?;
+        if !folder::is_candidate(file) {
+            let found = finding::overlooked(&bytes).into_iter();
+            findings.extend(found.map(|finding| (file.as_path(), finding)));
+            continue;
+        }
         let mut found = finding::check(&bytes, &policies, &setters);
         if arguments.fix {
             let fixed = insert::markers(&bytes, &found, only, &setters);
             if let Some((new, n)) = fixed {
-                folder::write(file, &new).with_context(|| format!("write {}", file.display()))?;
+                super::file::replace(file, &new)
+                    .with_context(|| format!("write {}", file.display()))?;
                 n_inserted += n;
                 bytes = new;
                 found = finding::check(&bytes, &policies, &setters);

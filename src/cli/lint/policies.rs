@@ -1,12 +1,13 @@
 //! The ImagePolicies and ImageRepositories that manifests hold, as far as markers go.
 //!
-//! In: texts of manifests. Out: the names that markers may ask for, and the policies of an image. What
-//! is no YAML, or no such object, is passed over.
+//! In: texts of manifests. Out: the names that markers may ask for, the policies of an image, and who
+//! writes them. What is no YAML, or no such object, is passed over.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::automations::{Automations, Unwritten};
 use crate::api::ImageRef;
 use crate::image::Repository;
 use crate::update::{PolicyChoice, Setters, SettersError};
@@ -23,10 +24,12 @@ pub(super) struct Policies {
     policies: BTreeMap<Key, Policy>,
     /// The image of each ImageRepository.
     images: BTreeMap<Key, String>,
+    automations: Automations,
 }
 
 struct Policy {
     repository: Key,
+    labels: BTreeMap<String, String>,
     has_digest: bool,
 }
 
@@ -37,6 +40,7 @@ impl Policies {
             namespace: namespace.to_owned(),
             policies: BTreeMap::new(),
             images: BTreeMap::new(),
+            automations: Automations::default(),
         }
     }
 
@@ -68,8 +72,10 @@ impl Policies {
                 let repository = self.key(&spec["imageRepositoryRef"], &key.0);
                 let digest = spec["digestReflectionPolicy"].as_str().unwrap_or("Never");
                 let has_digest = digest != "Never";
+                let labels = object["metadata"]["labels"].clone();
                 let policy = Policy {
                     repository,
+                    labels: serde_json::from_value(labels).unwrap_or_default(),
                     has_digest,
                 };
                 self.policies.insert(key, policy);
@@ -78,6 +84,7 @@ impl Policies {
                 let image = spec["image"].as_str().unwrap_or_default();
                 self.images.insert(key, image.to_owned());
             }
+            Some("ImageUpdateAutomation") => self.automations.add(key, spec),
             _ => {}
         }
     }
@@ -103,6 +110,15 @@ impl Policies {
         self.policies
             .get(&key)
             .is_some_and(|policy| policy.has_digest)
+    }
+
+    /// Returns why no automation writes what the policy of a marker chose; nothing when one does, when
+    /// there is no such policy, or no automation at all.
+    pub(super) fn why_unwritten(&self, marker: &str) -> Option<Unwritten> {
+        let mut parts = marker.split(':').map(str::to_owned);
+        let key = (parts.next()?, parts.next()?);
+        let policy = self.policies.get(&key)?;
+        self.automations.why_none(&key, &policy.labels)
     }
 
     /// Returns the policies of an image, in the order of their names.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::cli::file;
 use crate::controllers::{Active, Chosen, FileUpdate, Updated};
 use crate::reconcile::Key;
 use crate::safe::SafePath;
@@ -38,23 +39,24 @@ pub(super) fn update(
             .with_context(|| format!("update {}", folder.display()))?;
         let ineffective = active.ineffective(&report);
         let mut changed = Vec::new();
-        for file in report.files {
-            let Some(after) = file.bytes else {
+        for edited in report.files {
+            let Some(after) = edited.bytes else {
                 continue;
             };
-            let target = folder.join(file.path.as_str());
-            let before = crate::update::Files::read(&files, &file.path)
+            let target = folder.join(edited.path.as_str());
+            let before = crate::update::Files::read(&files, &edited.path)
                 .with_context(|| format!("read {}", target.display()))?;
             if dry_run {
-                files.unwritten.insert(file.path.clone(), after.clone());
+                files.unwritten.insert(edited.path.clone(), after.clone());
             } else {
-                write(&target, &after).with_context(|| format!("write {}", target.display()))?;
+                file::replace(&target, &after)
+                    .with_context(|| format!("write {}", target.display()))?;
             }
             changed.push(FileUpdate {
-                path: file.path.to_string(),
+                path: edited.path.to_string(),
                 before,
                 after,
-                objects: file.objects,
+                objects: edited.objects,
             });
         }
         updated.push(Updated {
@@ -66,16 +68,6 @@ pub(super) fn update(
         });
     }
     Ok(updated)
-}
-
-/// Puts new content in place of a file, whole or not at all, with the mode that it has.
-fn write(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".towpath");
-    let temporary = target.with_file_name(name);
-    std::fs::write(&temporary, bytes)?;
-    std::fs::set_permissions(&temporary, std::fs::metadata(target)?.permissions())?;
-    std::fs::rename(&temporary, target)
 }
 
 /// A folder on disk, as the update engine visits it.

@@ -113,6 +113,7 @@ pub(in crate::controllers) fn selected(
     let mut selected = Policies::default();
     for policy in policies {
         if !selector::selects(selector, policy.metadata.labels.as_ref()) {
+            selected.left_out.insert(policy.name_any());
             continue;
         }
         let latest = policy.status.as_ref().and_then(|s| s.latest_ref.clone());

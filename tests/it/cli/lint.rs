@@ -156,3 +156,104 @@ fn fix_inserts_missing_markers_and_changes_no_other_byte() {
     );
     data(&["lint", folder.path().to_str().expect("it is text")]);
 }
+
+/// An automation of a namespace with a selector.
+fn automation(namespace: &str, selector: &str) -> String {
+    format!(
+        "---\napiVersion: image.toolkit.fluxcd.io/v1\nkind: ImageUpdateAutomation\nmetadata: {{name: bot, \
+         namespace: {namespace}}}\nspec: {{{selector}interval: 1h, sourceRef: {{kind: GitRepository, \
+         name: fleet}}}}\n"
+    )
+}
+
+#[test]
+fn hc2_a_marker_whose_policy_no_automation_selects_is_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    write(folder.path(), "app.yaml", CLEAN);
+    let own = "flux-system";
+    let selector = |text: &str| format!("policySelector: {text}, ");
+    let labelled = POLICIES.replace(
+        "namespace: flux-system}\nspec: {imageRepositoryRef",
+        "namespace: flux-system, labels: {team: a}}\nspec: {imageRepositoryRef",
+    );
+    assert_ne!(labelled, POLICIES);
+    for (policies, automations, want, hint) in [
+        (POLICIES, automation(own, ""), "", ""),
+        (
+            &labelled,
+            automation(own, &selector("{matchLabels: {team: a}}")),
+            "",
+            "",
+        ),
+        (
+            POLICIES,
+            automation("apps", ""),
+            "no ImageUpdateAutomation is in the namespace of policy \"flux-system:app\"",
+            "put one into \"flux-system\"",
+        ),
+        (
+            POLICIES,
+            automation(own, &selector("{matchLabels: {team: a}}")),
+            "no ImageUpdateAutomation selects policy \"flux-system:app\"",
+            "the policySelector of flux-system/bot wants team=a",
+        ),
+        (
+            &labelled,
+            automation(
+                own,
+                &selector("{matchExpressions: [{key: team, operator: NotIn, values: [a]}]}"),
+            ),
+            "no ImageUpdateAutomation selects policy",
+            "wants team notin (a)",
+        ),
+        (
+            &labelled,
+            automation(
+                own,
+                &selector("{matchExpressions: [{key: team, operator: in, values: [a]}]}"),
+            ),
+            "no ImageUpdateAutomation selects policy",
+            "is none: \"in\" is not a valid",
+        ),
+    ] {
+        write(
+            folder.path(),
+            "policies.yaml",
+            &format!("{policies}{automations}"),
+        );
+        let (code, stdout, stderr) = linted(folder.path(), &[]);
+        assert_eq!(code, Some(i32::from(!want.is_empty())), "{stdout}{stderr}");
+        assert_eq!(stdout.is_empty(), want.is_empty(), "{stdout}");
+        if !want.is_empty() {
+            let at = "/app.yaml:1:31: unselected: ";
+            assert!(stdout.starts_with(&format!("{at}{want}")), "{stdout}");
+            assert!(
+                stdout.contains("\n  hint: ") && stdout.contains(hint),
+                "{stdout}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_marker_in_a_file_that_no_update_looks_into_is_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    // Policies may be JSON, as everywhere.
+    let policies: Vec<Value> = yaml::to_values(POLICIES).expect("they are YAML");
+    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": policies});
+    write(folder.path(), "policies.json", &list.to_string());
+    let object =
+        "{\n  \"image\": \"ghcr.io/acme/app:1.0.0\" # {\"$imagepolicy\": \"flux-system:app\"}\n}\n";
+    write(folder.path(), "as-yaml.yaml", object);
+    let (code, stdout, stderr) = linted(folder.path(), &[]);
+    assert_eq!((code, stdout.as_str()), (Some(0), ""), "{stderr}");
+    for name in ["app.json", "app.YAML", "kustomization"] {
+        write(folder.path(), name, object);
+        let (code, stdout, _) = linted(folder.path(), &["--fix"]);
+        assert_eq!(code, Some(1), "{name}");
+        let want =
+            format!("/{name}:2:40: place: no update looks into a file of this name\n  hint: ");
+        assert!(stdout.starts_with(&want), "{stdout}");
+        std::fs::remove_file(folder.path().join(name)).expect("it is there");
+    }
+}

@@ -102,6 +102,12 @@ async fn the_diff_of_a_dry_run_is_what_the_update_commits() {
         let stderr = &of_branch.stderr;
         assert!(stderr.contains(line), "{line:?} in {stderr}");
     }
+    // Each leaves the markers of the other alone, and says nothing of them.
+    assert!(
+        !of_branch.stderr.contains("apps/app.yaml"),
+        "{}",
+        of_branch.stderr
+    );
     let of_folder = data(&["update", "-f", objects, "--path", path, "--dry-run"]);
     assert_eq!(of_folder, of_branch.stdout);
     let json = data(&["update", "-f", objects, "--dry-run", "-o", "json"]);
