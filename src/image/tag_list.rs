@@ -70,10 +70,51 @@ impl TagListBuilder {
     /// Returns the tags in order, each once.
     pub fn sorted(self) -> TagList {
         let TagList { text, mut spans } = self.0;
-        spans.sort_unstable_by(|a, b| b.in_text(&text).cmp(a.in_text(&text)));
-        spans.dedup_by(|a, b| a.in_text(&text) == b.in_text(&text));
+        if spans.is_sorted_by(|a, b| a.in_text(&text) < b.in_text(&text)) {
+            // Most registries send them so.
+            spans.reverse();
+        } else if !spans.is_sorted_by(|a, b| a.in_text(&text) > b.in_text(&text)) {
+            spans = descending(&text, &spans);
+        }
         TagList { text, spans }
     }
+}
+
+/// Sorts by what differs: the eight bytes behind the beginning that all tags share are compared as
+/// one number, and whole tags only where these are equal.
+fn descending(text: &str, spans: &[Span]) -> Vec<Span> {
+    let n_shared = n_shared(text, spans);
+    let mut keyed: Vec<(u64, Span)> = spans
+        .iter()
+        .map(|span| (key(&span.in_text(text).as_bytes()[n_shared..]), *span))
+        .collect();
+    keyed.sort_unstable_by(|(a_key, a), (b_key, b)| {
+        let by_key = b_key.cmp(a_key);
+        by_key.then_with(|| b.in_text(text).cmp(a.in_text(text)))
+    });
+    keyed.dedup_by(|(_, a), (_, b)| a.in_text(text) == b.in_text(text));
+    keyed.into_iter().map(|(_, span)| span).collect()
+}
+
+/// Returns with how many bytes all tags begin alike.
+fn n_shared(text: &str, spans: &[Span]) -> usize {
+    let mut tags = spans.iter().map(|span| span.in_text(text).as_bytes());
+    let mut shared = tags.next().unwrap_or_default();
+    for tag in tags {
+        if !tag.starts_with(shared) {
+            let alike = shared.iter().zip(tag).take_while(|(a, b)| a == b);
+            shared = &shared[..alike.count()];
+        }
+    }
+    shared.len()
+}
+
+/// Returns the first bytes as a number that orders as they do; what is missing is 0.
+fn key(bytes: &[u8]) -> u64 {
+    let mut key = [0; 8];
+    let n = bytes.len().min(key.len());
+    key[..n].copy_from_slice(&bytes[..n]);
+    u64::from_be_bytes(key)
 }
 
 impl TagList {
@@ -164,6 +205,41 @@ mod tests {
         );
         assert!(!tags.contains("b") && !tags.contains("") && !tags.contains("1"));
         assert_eq!(tags.to_strings(), ["é", "a", "A", "9", "10"]);
+    }
+
+    #[test]
+    fn however_tags_come_they_are_ordered_as_strings_are() {
+        let lists: [&[&str]; 7] = [
+            &[],
+            &["a"],
+            &["1", "2", "3"],
+            &["3", "2", "1"],
+            &["1", "1"],
+            &[
+                "main-a",
+                "main-",
+                "main-a\0",
+                "main-a\0\0b",
+                "main-abcdefghi",
+                "main-abcdefgh",
+            ],
+            &[
+                "v1.10.0-rc.1",
+                "v1.10.0-rc.10",
+                "v1.10.0-rc.2",
+                "v1.9",
+                "v1.10.0-rc.2",
+                "w",
+            ],
+        ];
+        for list in lists {
+            let mut builder = TagListBuilder::default();
+            assert!(list.iter().all(|tag| builder.push(tag)));
+            let mut want: Vec<&str> = list.to_vec();
+            want.sort_unstable_by(|a, b| b.cmp(a));
+            want.dedup();
+            assert_eq!(builder.sorted().to_strings(), want, "{list:?}");
+        }
     }
 
     #[test]
