@@ -313,10 +313,7 @@ impl Reader {
         piece: &'p [u8],
         sink: &mut impl FnMut(u32, Event<'_>) -> Result<(), String>,
     ) -> Result<&'p [u8], String> {
-        let n_plain = piece
-            .iter()
-            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
-            .unwrap_or(piece.len());
+        let n_plain = n_plain(piece);
         let (plain, rest) = piece.split_at(n_plain);
         let Some((&byte, after)) = rest.split_first() else {
             self.keep(plain);
@@ -445,6 +442,30 @@ impl Reader {
     }
 }
 
+/// Returns how many bytes stand before the first quote, backslash or control character; eight are
+/// looked at together.
+fn n_plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = ONES << 7;
+    /// The lowest byte that is marked is less than `limit`; what is marked above it may not be.
+    const fn less(word: u64, limit: u64) -> u64 {
+        word.wrapping_sub(ONES * limit) & !word & HIGHS
+    }
+    let (words, rest) = bytes.as_chunks();
+    for (n, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = less(word ^ (ONES * b'"' as u64), 1);
+        let backslash = less(word ^ (ONES * b'\\' as u64), 1);
+        let marked = less(word, 0x20) | quote | backslash;
+        if marked != 0 {
+            return n * 8 + marked.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+    let n_before = bytes.len() - rest.len();
+    n_before + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -570,6 +591,24 @@ mod tests {
                 let mut text = json.to_vec();
                 text[at] = byte;
                 check(&text);
+            }
+        }
+    }
+
+    #[test]
+    fn plain_bytes_end_where_the_first_special_one_stands() {
+        let slow = |bytes: &[u8]| {
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+            bytes.iter().position(special).unwrap_or(bytes.len())
+        };
+        for byte in 0..=u8::MAX {
+            for other in *b"\"\\ !#[]\x00\x1f\x20\x7f\x80\xa2\xdc\xff" {
+                for at in 0..19 {
+                    let mut bytes = [b'a'; 19];
+                    bytes[at] = byte;
+                    bytes[(at + 1) % 19] = other;
+                    assert_eq!(n_plain(&bytes), slow(&bytes), "{bytes:?}");
+                }
             }
         }
     }
