@@ -275,7 +275,7 @@ async fn one_digest(session: &Session<'_>, tag: &Tag) -> Result<Digest, Error> {
         method,
         url: &url,
         want,
-        etag: None,
+        known: None,
     };
     match session.request(ask(Method::HEAD, Want::Headers)).await {
         Ok(answer) => {

@@ -19,6 +19,7 @@ mod keychain;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
 mod link;
+mod mark;
 mod page;
 mod pages;
 mod proxy;

@@ -69,7 +69,7 @@ impl<'a> Tags<'a> {
     }
 
     fn take(&mut self, tag: &str) -> Result<(), String> {
-        if tag.is_empty() || tag.len() > TAG_BYTES_MAX || tag.chars().any(char::is_control) {
+        if tag.is_empty() || tag.len() > TAG_BYTES_MAX || has_control(tag) {
             return Err(format!(
                 "a tag of {} bytes is empty, too long or holds control characters",
                 tag.len()
@@ -134,6 +134,15 @@ impl Page {
             false => Err(not_a_list("neither \"name\" nor \"tags\" in it".into())),
         }
     }
+}
+
+/// Returns whether control characters are in a text; in one of plain ASCII none is looked for.
+fn has_control(text: &str) -> bool {
+    // Without an early end, so that many bytes are looked at together.
+    let is_plain = text.bytes().fold(true, |is_plain, byte| {
+        is_plain & matches!(byte, b' '..=b'~')
+    });
+    !is_plain && text.chars().any(char::is_control)
 }
 
 fn not_a_list(reason: String) -> String {

@@ -1,8 +1,8 @@
 //! All pages of a tag list, one after the other, or the word that none has changed.
 //!
 //! In: a session, a predicate on tags, what an earlier listing left for comparison. Out: a whole
-//! [`Listing`], never a part. Pages that carry an `ETag` are asked for by it the next time; when
-//! all of them are the same, no tag is read.
+//! [`Listing`], never a part. Pages that carry an `ETag` are asked for by it the next time, and the
+//! body of an only page is compared with the last one; when all are the same, no tag is read.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,8 +12,9 @@ use reqwest::header::{ETAG, LINK};
 use reqwest::{Method, Url};
 
 use super::client::{Limits, texts};
+use super::mark::Mark;
 use super::page::Tags;
-use super::session::{Answer, Ask, Session, Want};
+use super::session::{Answer, Ask, Same, Session, Want};
 use super::{Error, link};
 use crate::image::TagList;
 
@@ -35,7 +36,7 @@ pub struct Listing {
     pub n_excluded: usize,
     /// How many pages the registry gave.
     pub n_pages: usize,
-    /// What tells later whether the list is still the same, where the registry says so.
+    /// What tells later whether the list is still the same, where that can be told.
     pub validator: Option<Validator>,
 }
 
@@ -43,10 +44,17 @@ pub struct Listing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validator(Vec<Mark>);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Mark {
-    url: Url,
-    etag: String,
+impl Validator {
+    /// Returns what can be compared later: an only page by either mark, several by their tags
+    /// alone. Bodies of several would have to be asked for twice once a later one has changed.
+    fn new(mut marks: Vec<Mark>) -> Option<Self> {
+        let is_one = marks.len() == 1;
+        if !is_one {
+            marks.iter_mut().for_each(|mark| mark.body = None);
+        }
+        let is_marked = |mark: &Mark| mark.etag.is_some() || mark.body.is_some();
+        (marks.len() <= MARKS_MAX && marks.iter().all(is_marked)).then_some(Self(marks))
+    }
 }
 
 /// What a walk over the pages brought.
@@ -68,7 +76,7 @@ pub(super) async fn walk(
 ) -> Result<Walk, Error> {
     let tags = Mutex::new(Tags::new(keep, limits.tags_max));
     let mut known = known.map_or(&[][..], |known| &known.0);
-    let mut marks = Some(Vec::new());
+    let mut marks = Vec::new();
     let mut seen = HashSet::new();
     let mut url = session.url(&format!("tags/list?n={PAGE_TAGS}"))?;
     loop {
@@ -84,25 +92,31 @@ pub(super) async fn walk(
             method: Method::GET,
             url: &url,
             want: Want::Tags(&tags, limits.body_bytes_max),
-            etag: mark.map(|mark| mark.etag.as_str()),
+            known: mark,
         });
         let answer = answer.await?;
         crate::failpoint::hit("scan.after_page");
-        if answer.is_same {
-            // The next URL is of the earlier listing: an answer without a body may lack the Link.
-            known = known.get(1..).unwrap_or_default();
-            match known.first() {
-                Some(next) => url = next.url.clone(),
-                None => return Ok(Walk::Same),
+        let next = || next(&answer).map_err(refuse);
+        match answer.same {
+            Some(Same::Said) => {
+                // The next URL is of the earlier listing: this answer may lack the Link.
+                known = known.get(1..).unwrap_or_default();
+                match known.first() {
+                    Some(next) => url = next.url.clone(),
+                    None => return Ok(Walk::Same),
+                }
+                continue;
             }
-            continue;
+            // It was the only page, and it has one behind it now.
+            Some(Same::Sent) if next()?.is_some() => return Ok(Walk::Torn),
+            Some(Same::Sent) => return Ok(Walk::Same),
+            None if seen.len() > 1 && !known.is_empty() => return Ok(Walk::Torn),
+            None => known = &[],
         }
-        if seen.len() > 1 && !known.is_empty() {
-            return Ok(Walk::Torn);
+        if marks.len() <= MARKS_MAX {
+            marks.push(mark_of(&url, &answer));
         }
-        known = &[];
-        note(&mut marks, &url, &answer);
-        match next(&answer).map_err(refuse)? {
+        match next()? {
             Some(next) => url = next,
             None => break,
         }
@@ -113,7 +127,7 @@ pub(super) async fn walk(
         tags,
         n_excluded,
         n_pages: seen.len(),
-        validator: marks.map(Validator),
+        validator: Validator::new(marks),
     }))
 }
 
@@ -129,16 +143,12 @@ fn next(answer: &Answer) -> Result<Option<Url>, String> {
     link::next(&answer.url, links.iter().map(String::as_str))
 }
 
-/// Notes a page's mark; without one the listing cannot be compared.
-fn note(marks: &mut Option<Vec<Mark>>, url: &Url, answer: &Answer) {
+/// Returns what a page is known by later.
+fn mark_of(url: &Url, answer: &Answer) -> Mark {
     let etag = texts(&answer.headers, &ETAG).into_iter().next();
-    let etag = etag.filter(|etag| !etag.is_empty() && etag.len() <= ETAG_BYTES_MAX);
-    *marks = match (marks.take(), etag) {
-        (Some(mut marks), Some(etag)) if marks.len() < MARKS_MAX => {
-            let url = url.clone();
-            marks.push(Mark { url, etag });
-            Some(marks)
-        }
-        _ => None,
-    };
+    Mark {
+        url: url.clone(),
+        etag: etag.filter(|etag| !etag.is_empty() && etag.len() <= ETAG_BYTES_MAX),
+        body: answer.mark,
+    }
 }

@@ -15,6 +15,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use super::access::below;
 use super::challenge::Challenge;
 use super::exchange::{self, Registry, refused};
+use super::mark::{BodyMark, Ended, Mark, Marking};
 use super::page::{Page, Tags};
 use super::throttle::{self, Why};
 use super::token::Grant;
@@ -84,8 +85,14 @@ pub(super) struct Ask<'a, 'k> {
     pub(super) method: Method,
     pub(super) url: &'a Url,
     pub(super) want: Want<'a, 'k>,
-    /// The mark of an earlier answer; one that is the same comes without a body.
-    pub(super) etag: Option<&'a str>,
+    /// What an earlier answer was; of one that is the same the body is not read.
+    pub(super) known: Option<&'a Mark>,
+}
+
+impl<'a> Ask<'a, '_> {
+    fn etag(&self) -> Option<&'a str> {
+        self.known.and_then(|known| known.etag.as_deref())
+    }
 }
 
 /// What is done with a body.
@@ -104,8 +111,18 @@ pub(super) struct Answer {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
-    /// Whether it is the one that the `etag` of the question marks.
-    pub(super) is_same: bool,
+    /// What the body of a page was.
+    pub(super) mark: Option<BodyMark>,
+    pub(super) same: Option<Same>,
+}
+
+/// How it shows that an answer is the known one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Same {
+    /// The registry says so, and sends neither a body nor perhaps a `Link`.
+    Said,
+    /// It sent the same body once more.
+    Sent,
 }
 
 /// The requests of one call.
@@ -160,27 +177,33 @@ impl<'a> Session<'a> {
             response = self.send(ask, proof.as_ref()).await?;
         }
         self.call.heed(&response);
-        let is_same = ask.etag.is_some() && response.status() == StatusCode::NOT_MODIFIED;
-        if !is_same && !response.status().is_success() {
+        let is_said = ask.etag().is_some() && response.status() == StatusCode::NOT_MODIFIED;
+        if !is_said && !response.status().is_success() {
             let credential = self.call.credential.as_ref();
             return Err(refused(method, response, credential).await);
         }
-        let (url, headers) = (response.url().clone(), response.headers().clone());
-        let body = match ask.want {
-            _ if is_same => Vec::new(),
-            Want::Headers => Vec::new(),
-            Want::Bytes(bytes_max) => body::whole(method, response, bytes_max).await?,
-            Want::Tags(tags, bytes_max) => {
-                page_of(method, response, tags, bytes_max).await?;
-                Vec::new()
-            }
+        let mut answer = Answer {
+            url: response.url().clone(),
+            headers: response.headers().clone(),
+            body: Vec::new(),
+            mark: None,
+            same: is_said.then_some(Same::Said),
         };
-        Ok(Answer {
-            url,
-            headers,
-            body,
-            is_same,
-        })
+        match ask.want {
+            _ if is_said => {}
+            Want::Headers => {}
+            Want::Bytes(bytes_max) => {
+                answer.body = body::whole(method, response, bytes_max).await?;
+            }
+            Want::Tags(tags, bytes_max) => {
+                let marking = Marking::new(ask.known.and_then(|known| known.body));
+                match page_of(method, response, tags, bytes_max, marking).await? {
+                    Came::Same => answer.same = Some(Same::Sent),
+                    Came::Read(mark) => answer.mark = mark,
+                }
+            }
+        }
+        Ok(answer)
     }
 
     async fn send(&self, ask: &Ask<'_, '_>, proof: Option<&Proof>) -> Result<Response, Error> {
@@ -192,7 +215,7 @@ impl<'a> Session<'a> {
                 .header(header::ACCEPT_ENCODING, "gzip"),
             _ => request.header(header::ACCEPT, digest::ACCEPT),
         };
-        if let Some(etag) = ask.etag {
+        if let Some(etag) = ask.etag() {
             request = request.header(header::IF_NONE_MATCH, etag);
         }
         if let Some(proof) = proof {
@@ -283,25 +306,42 @@ fn bearer(token: &Secret<String>) -> Secret<String> {
     Secret::new(format!("Bearer {}", token.expose()))
 }
 
-/// Collects the tags of one page; what an attempt that broke off has collected is forgotten.
+/// How a page came.
+enum Came {
+    /// As it is known; its tags were not read.
+    Same,
+    /// With tags, and with this mark.
+    Read(Option<BodyMark>),
+}
+
+/// Collects the tags of one page that is not the known one; what an attempt that broke off has
+/// collected is forgotten.
 async fn page_of(
     method: &Method,
     response: Response,
     tags: &Mutex<Tags<'_>>,
     bytes_max: usize,
-) -> Result<(), Error> {
+    mut marking: Marking,
+) -> Result<Came, Error> {
     let url = response.url().clone();
     let lock = || tags.lock().unwrap_or_else(PoisonError::into_inner);
-    let mark = lock().mark();
+    let before = lock().mark();
     let mut page = Page::default();
-    let mut take = |piece: &[u8]| page.read(piece, &mut lock());
-    let read = body::pieces(method, response, bytes_max, &mut take).await;
-    let ended = || {
-        let ended = page.end();
-        ended.map_err(|reason| Error::answer(method, &url, reason))
+    let mut take = |piece: &[u8]| {
+        let read = &mut |piece: &[u8]| page.read(piece, &mut lock());
+        marking.take(piece, read)
     };
-    read.and_then(|()| ended())
-        .inspect_err(|_| lock().go_back(mark))
+    let came = body::pieces(method, response, bytes_max, &mut take).await;
+    let end = || match marking.end() {
+        Ended::Same => Ok(Came::Same),
+        Ended::Other(mark, held) => {
+            page.read(&held, &mut lock())?;
+            page.end().map(|()| Came::Read(mark))
+        }
+    };
+    let ended = || end().map_err(|reason| Error::answer(method, &url, reason));
+    came.and_then(|()| ended())
+        .inspect_err(|_| lock().go_back(before))
 }
 
 /// Returns a header value that no log of the http client shows.

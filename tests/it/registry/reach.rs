@@ -287,6 +287,38 @@ async fn a_list_that_has_not_changed_is_not_read_again() {
 }
 
 #[tokio::test]
+async fn an_only_page_without_an_etag_is_compared_by_its_body() {
+    let next = ("link", "</v2/team/app/tags/list?page=1>; rel=\"next\"");
+    let registry = Scripted::start(open(move |seen, n| match n {
+        _ if seen.path.contains("page=1") => ok(r#"{"tags":["9"]}"#),
+        ..=1 => ok(TAGS),
+        2 => ok(r#"{"name":"team/app","tags":["1","3"]}"#),
+        3 => ok("<html>"),
+        _ => answer(200, &[next], TAGS),
+    }));
+    let registry = registry.await;
+    let (client, access) = (client(), insecure(None));
+    let repository = repository(registry.host(), "team/app");
+    let again = async |known| {
+        let keep = |_: &str| true;
+        let listed = client.tags_if_changed(&repository, &access, &keep, known);
+        listed.await
+    };
+    let first = again(None).await.unwrap().unwrap();
+    let known = first.validator.as_ref();
+    assert_eq!(first.tags, ["2", "1"]);
+    assert_eq!(again(known).await.unwrap(), None);
+    let changed = again(known).await.unwrap().unwrap();
+    assert_eq!(changed.tags, ["3", "1"]);
+    let error = again(known).await.unwrap_err().to_string();
+    assert!(error.contains("is not a tag list"), "{error}");
+    // The same body, and now a page behind it: all are read.
+    let longer = again(known).await.unwrap().unwrap();
+    assert_eq!((longer.n_pages, longer.validator), (2, None));
+    assert_eq!(longer.tags, ["9", "2", "1"]);
+}
+
+#[tokio::test]
 async fn a_304_that_nobody_asked_for_is_an_error() {
     let registry = Scripted::start(open(|_, _| answer(304, &[], ""))).await;
     let text = list_error(&client(), registry.host()).await;
