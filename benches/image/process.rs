@@ -20,6 +20,20 @@ pub fn used() -> anyhow::Result<Duration> {
     Ok(used)
 }
 
+/// Returns which part of the processor time of this process was the kernel's so far, and all of it,
+/// both in the kernel's own small units.
+pub fn kernel_part() -> anyhow::Result<(u64, u64)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
+    // The name of the program stands in brackets and may hold anything.
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .context("brackets in /proc/self/stat")?;
+    let mut fields = fields.split_whitespace().skip(11).map(str::parse::<u64>);
+    let mut next = || fields.next().context("times in /proc/self/stat");
+    let (user, kernel) = (next()??, next()??);
+    Ok((kernel, user + kernel))
+}
+
 /// Returns the most memory that this process held. Fails where there is no `/proc`.
 pub fn peak_bytes() -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status").context("read /proc/self/status")?;
