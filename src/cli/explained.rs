@@ -1,13 +1,15 @@
 //! What a policy makes of tags, for people and for programs.
 //!
-//! In: an [`Explanation`]. Out: a row a tag on stdout, the choice, why the newest tag is not it and
-//! what helps on stderr; or all of that as one document.
+//! In: an [`Explanation`], and what automations make of the choice. Out: a row a tag and a row an
+//! automation on stdout; the choice, why the newest tag is not it and what helps on stderr; or all of
+//! that as one document.
 
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
 use super::output;
+use super::policy::writers::Writers;
 use crate::policy::{Explanation, Verdict};
 use crate::safe::printable;
 
@@ -19,6 +21,8 @@ pub(super) struct View<'v> {
     pub tag: Option<&'v str>,
     /// The form.
     pub format: output::Format,
+    /// What automations make of the choice, where that was asked.
+    pub writers: Option<&'v Writers>,
 }
 
 /// Prints an explanation; a policy that chooses nothing is a failure. Fails when stdout is closed.
@@ -32,11 +36,24 @@ pub(super) fn show(explanation: &Explanation, view: &View<'_>) -> anyhow::Result
         output::Format::Table => {
             let rows: Vec<_> = verdicts.iter().map(|verdict| row(verdict)).collect();
             let header = ["TAG", "COMPARED", "RULE", "VERDICT"];
-            output::text_out(&output::table(&header, &rows))?;
+            let mut text = output::table(&header, &rows);
+            if let Some(writers) = view.writers {
+                text += &writers.table();
+            }
+            output::text_out(&text)?;
         }
-        format => output::print(format, &document(explanation, &verdicts))?,
+        format => {
+            let mut document = document(explanation, &verdicts);
+            if let Some(writers) = view.writers {
+                document["automations"] = writers.document();
+            }
+            output::print(format, &document)?;
+        }
     }
     tell(explanation, view.subject);
+    if let Some(writers) = view.writers {
+        writers.tell();
+    }
     Ok(match explanation.selection {
         Ok(_) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

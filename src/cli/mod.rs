@@ -15,6 +15,7 @@ mod output;
 mod policy;
 mod progress;
 mod run;
+mod scratch;
 mod signals;
 mod tags;
 mod update;

@@ -90,6 +90,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         subject: "the policy",
         tag: None,
         format: arguments.output,
+        writers: None,
     };
     explained::show(&policy.explain(listing.tags.iter()), &view)
 }

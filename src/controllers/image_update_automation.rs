@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use kube::{Client, ResourceExt};
 
-pub(super) use self::act::Preview;
+pub(super) use self::act::{Preview, basis};
 use self::done::Done;
 pub(super) use self::ineffective::IneffectiveMarkers;
 use self::plan::Plan;
-pub(super) use self::plan::{selected, source_key};
+pub(super) use self::plan::{decide, selected, source_key};
 use super::artifacts::Artifacts;
 use super::marker_index::MarkerIndex;
 use super::objects::World;
@@ -66,7 +66,7 @@ impl Controller for ImageUpdateAutomations {
         let policies = self.world.image_policies.store.of_namespace(&namespace);
         let source = source_key(object);
         let source = self.world.git_repositories.store.get(&source);
-        plan::decide(object, &policies, source, now)
+        decide(object, &policies, source, now)
     }
 
     async fn act(

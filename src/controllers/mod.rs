@@ -28,6 +28,7 @@ mod secrets;
 pub mod selector;
 mod signing;
 mod wakes;
+mod writers;
 
 pub use edit::FileUpdate;
 pub use listed::{ListError, list_tags};
@@ -35,5 +36,6 @@ pub use marked_files::update_tree;
 pub use marker_index::MarkerIndex;
 pub use once::{Active, Chosen, OnceError, Updated, choose};
 pub use run::{Context, run};
+pub use writers::{Choice, Trees, Verdict, Writer, writers};
 
 use outcome::{Failure, duration, failed, not_supported, ready_note};

@@ -334,7 +334,8 @@ async fn pass<C: Controller>(
     Ok(report.status)
 }
 
-fn ended<K: Kind>(object: &K, outcome: &Outcome) -> Result<(), OnceError> {
+/// Fails with what an outcome says, unless it is a good one.
+pub(super) fn ended<K: Kind>(object: &K, outcome: &Outcome) -> Result<(), OnceError> {
     match outcome {
         Outcome::Ready { .. } => Ok(()),
         Outcome::Stalled { message, .. }

@@ -1,6 +1,7 @@
 //! The command line as scripts and people meet it: exit codes, what goes to stdout and what to
 //! stderr, hints, and the commands that need no cluster.
 
+mod explain;
 mod lint;
 mod update;
 

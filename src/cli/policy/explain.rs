@@ -1,7 +1,8 @@
-//! `towpath policy explain`: for each tag the rule that kept or dropped it.
+//! `towpath policy explain`: for each tag the rule that kept or dropped it, and what becomes of the choice.
 //!
 //! The policy comes from manifests or from a cluster, the tags from a file or from the registry that
-//! its ImageRepository names. Nothing is stored and no status is written.
+//! its ImageRepository names, the markers from the branches that automations edit or from a folder.
+//! Nothing is stored and no status is written.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +12,8 @@ use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::{ImagePolicy, ImageRepository};
+use super::writers::{Question, Writers};
+use crate::api::{ImagePolicy, ImageRef, ImageRepository};
 use crate::cli::explained::{self, View};
 use crate::cli::hint::Hint;
 use crate::cli::{output, progress};
@@ -21,16 +23,24 @@ use crate::{controllers, serve};
 
 /// The largest file of tags that is read.
 const TAGS_BYTES_MAX: u64 = 64 << 20;
-/// The kinds that a scan needs; others are passed over.
-const KINDS: [&str; 4] = ["ImagePolicy", "ImageRepository", "Secret", "ServiceAccount"];
+/// The kinds that take part; others are passed over.
+const KINDS: [&str; 6] = [
+    "ImagePolicy",
+    "ImageRepository",
+    "ImageUpdateAutomation",
+    "GitRepository",
+    "Secret",
+    "ServiceAccount",
+];
 /// The namespace of objects that name none.
 const NAMESPACE: &str = "default";
 
-/// Says of every tag which rule of a policy kept or dropped it, and why the newest is not taken.
+/// Says of every tag which rule of a policy kept or dropped it, and whether a commit follows.
 ///
 /// The policy is read from manifests (-f), or from a cluster: yours (--kubeconfig) or that of `towpath
 /// run` (--data). Its ImageRepository says which registry is asked, with which Secrets; --tags-file
-/// needs neither.
+/// needs neither. Of each ImageUpdateAutomation it says what it makes of the choice: that its branch has
+/// it, or what keeps it from a commit.
 #[derive(clap::Args)]
 #[command(group(
     clap::ArgGroup::new("source").required(true).args(["files", "kubeconfig", "data"])
@@ -54,6 +64,9 @@ pub(super) struct Arguments {
     /// Tags instead of a registry's: one a line, or the JSON of `towpath tags -o json`.
     #[arg(long, value_name = "FILE")]
     tags_file: Option<PathBuf>,
+    /// Looks for markers in this folder, in place of the branches that automations edit.
+    #[arg(long, value_name = "DIR")]
+    path: Option<PathBuf>,
     /// Explains this tag only.
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
@@ -63,27 +76,62 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let is_served = arguments.files.is_empty();
     let cluster = match (&arguments.kubeconfig, &arguments.data) {
-        _ if !arguments.files.is_empty() => None,
-        (Some(file), _) => Some(Cluster::from_kubeconfig(file).await?),
+        _ if !is_served => Cluster::embedded(Embedded::default()).await?,
+        (Some(file), _) => Cluster::from_kubeconfig(file).await?,
         (None, data) => {
             let file = data.clone().unwrap_or_default().join("kubeconfig");
             let cluster = Cluster::from_kubeconfig(&file).await;
-            Some(cluster.hint("--data names the folder of a `towpath run` that is running")?)
+            cluster.hint("--data names the folder of a `towpath run` that is running")?
         }
     };
-    let (policy, tags) = match cluster {
-        Some(cluster) => from_cluster(&cluster.client(), &arguments).await?,
-        None => from_manifests(&arguments).await?,
+    let client = cluster.client();
+    let subject = match is_served {
+        true => from_cluster(&client, &arguments).await?,
+        false => from_manifests(&client, &arguments).await?,
     };
-    let subject = named(&policy);
-    let policy = Policy::from_spec(&policy.spec).with_context(|| subject.clone())?;
+    let name = named(&subject.policy);
+    let policy = Policy::from_spec(&subject.policy.spec).with_context(|| name.clone())?;
+    let explanation = policy.explain(subject.tags.iter().map(String::as_str));
+    let writers = match (&explanation.selection, subject.image) {
+        (Ok(selection), Some(image)) if subject.has_automations => {
+            let question = Question {
+                policy: &subject.policy,
+                latest: latest(&subject.policy, image, selection.tag.clone()),
+                is_served,
+                folder: arguments.path.as_deref(),
+            };
+            Some(Writers::find(&client, question).await?)
+        }
+        _ => None,
+    };
     let view = View {
-        subject: &subject,
+        subject: &name,
         tag: arguments.tag.as_deref(),
         format: arguments.output,
+        writers: writers.as_ref(),
     };
-    explained::show(&policy.explain(tags.iter().map(String::as_str)), &view)
+    explained::show(&explanation, &view)
+}
+
+/// What is explained.
+struct Subject {
+    policy: ImagePolicy,
+    tags: Vec<String>,
+    /// The image of its ImageRepository, where there is one.
+    image: Option<String>,
+    /// Whether anybody could write what it chooses.
+    has_automations: bool,
+}
+
+/// Returns a choice as the policy's status would have it. A digest is not asked for anew.
+fn latest(policy: &ImagePolicy, name: String, tag: String) -> ImageRef {
+    let status = policy.status.as_ref();
+    let known = status.and_then(|status| status.latest_ref.as_ref());
+    let digest = known.filter(|known| known.tag == tag && known.name == name);
+    let digest = digest.and_then(|known| known.digest.clone());
+    ImageRef { name, tag, digest }
 }
 
 fn named(policy: &ImagePolicy) -> String {
@@ -95,20 +143,16 @@ fn named(policy: &ImagePolicy) -> String {
     }
 }
 
-async fn from_cluster(
-    client: &Client,
-    arguments: &Arguments,
-) -> anyhow::Result<(ImagePolicy, Vec<String>)> {
+async fn from_cluster(client: &Client, arguments: &Arguments) -> anyhow::Result<Subject> {
     let name = arguments.name.as_deref().unwrap_or_default();
     let (namespace, name) = name.split_once('/').unwrap_or((&arguments.namespace, name));
     let policies: Api<ImagePolicy> = Api::namespaced(client.clone(), namespace);
     let policy = policies.get(name).await;
     let policy = policy.with_context(|| format!("read the ImagePolicy {namespace}/{name}"))?;
-    let tags = tags(Some(client), &policy, arguments).await?;
-    Ok((policy, tags))
+    subject(client, policy, true, arguments).await
 }
 
-async fn from_manifests(arguments: &Arguments) -> anyhow::Result<(ImagePolicy, Vec<String>)> {
+async fn from_manifests(client: &Client, arguments: &Arguments) -> anyhow::Result<Subject> {
     let mut objects = serve::manifests(&arguments.files)?;
     objects.retain(|object| KINDS.contains(&object["kind"].as_str().unwrap_or_default()));
     for object in &mut objects {
@@ -118,11 +162,8 @@ async fn from_manifests(arguments: &Arguments) -> anyhow::Result<(ImagePolicy, V
         }
     }
     let policy: ImagePolicy = read(wanted(&objects, arguments.name.as_deref())?)?;
-    if arguments.tags_file.is_some() {
-        let tags = tags(None, &policy, arguments).await?;
-        return Ok((policy, tags));
-    }
-    let cluster = Cluster::embedded(Embedded::default()).await?;
+    let mut kinds = objects.iter().map(|object| &object["kind"]);
+    let has_automations = kinds.any(|kind| kind == "ImageUpdateAutomation");
     let namespaces = objects.iter().map(|object| {
         json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": object["metadata"]["namespace"]}})
@@ -131,9 +172,8 @@ async fn from_manifests(arguments: &Arguments) -> anyhow::Result<(ImagePolicy, V
     all.sort_by_key(|object| object["metadata"]["name"].to_string());
     all.dedup();
     all.extend(objects);
-    serve::prepare(&cluster.client(), all).await?;
-    let tags = tags(Some(&cluster.client()), &policy, arguments).await?;
-    Ok((policy, tags))
+    serve::prepare(client, all).await?;
+    subject(client, policy, has_automations, arguments).await
 }
 
 /// Returns the policy that is asked for, or the only one.
@@ -163,31 +203,44 @@ fn read<T: DeserializeOwned>(object: &Value) -> anyhow::Result<T> {
     })
 }
 
-/// Returns the tags that the policy chooses among.
-async fn tags(
-    client: Option<&Client>,
-    policy: &ImagePolicy,
+/// Returns a policy with the tags that it chooses among.
+async fn subject(
+    client: &Client,
+    policy: ImagePolicy,
+    has_automations: bool,
     arguments: &Arguments,
-) -> anyhow::Result<Vec<String>> {
-    if let Some(file) = &arguments.tags_file {
-        let mut tags = read_tags(file)?;
-        // The order in which a scan keeps them.
-        tags.sort_unstable_by(|a, b| b.cmp(a));
-        tags.dedup();
-        return Ok(tags);
-    }
-    let client = client.context("no cluster holds the ImageRepository")?;
+) -> anyhow::Result<Subject> {
     let reference = &policy.spec.image_repository_ref;
     let own = policy.metadata.namespace.as_deref().unwrap_or_default();
     let namespace = reference.namespace.as_deref().unwrap_or(own);
     let repositories: Api<ImageRepository> = Api::namespaced(client.clone(), namespace);
-    let repository = repositories.get(&reference.name).await;
-    let repository = repository
-        .with_context(|| format!("read the ImageRepository {namespace}/{}", reference.name))
-        .hint("put it beside the policy, or give the tags with --tags-file")?;
-    let scanning = format!("scanning {}", repository.spec.image);
-    let listing = controllers::list_tags(client, &repository);
-    Ok(progress::during(&scanning, listing).await?.to_strings())
+    let repository = repositories.get_opt(&reference.name).await;
+    let about = || format!("read the ImageRepository {namespace}/{}", reference.name);
+    let repository = repository.with_context(about)?;
+    let tags = match (&arguments.tags_file, &repository) {
+        (Some(file), _) => {
+            let mut tags = read_tags(file)?;
+            // The order in which a scan keeps them.
+            tags.sort_unstable_by(|a, b| b.cmp(a));
+            tags.dedup();
+            tags
+        }
+        (None, Some(repository)) => {
+            let scanning = format!("scanning {}", repository.spec.image);
+            let listing = controllers::list_tags(client, repository);
+            progress::during(&scanning, listing).await?.to_strings()
+        }
+        (None, None) => {
+            return Err(anyhow::anyhow!("there is none").context(about()))
+                .hint("put it beside the policy, or give the tags with --tags-file");
+        }
+    };
+    Ok(Subject {
+        image: repository.map(|repository| repository.spec.image),
+        policy,
+        tags,
+        has_automations,
+    })
 }
 
 /// Reads tags: one a line, a JSON list, or an object with a list of tags, named or whole.

@@ -3,6 +3,7 @@
 mod explain;
 mod junit;
 mod table;
+pub(super) mod writers;
 
 use std::process::ExitCode;
 

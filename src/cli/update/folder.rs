@@ -29,10 +29,7 @@ pub(super) fn update(
             setters: chosen.setters()?,
         });
     }
-    let mut files = Folder {
-        root: folder.to_owned(),
-        unwritten: BTreeMap::new(),
-    };
+    let mut files = Folder::new(folder);
     let mut updated = Vec::new();
     for active in automations {
         let report = crate::update::run(&files, &active.path, &active.setters)
@@ -71,13 +68,21 @@ pub(super) fn update(
 }
 
 /// A folder on disk, as the update engine visits it.
-struct Folder {
+pub(in crate::cli) struct Folder {
     root: PathBuf,
     /// What a dry run has made of files so far.
     unwritten: BTreeMap<SafePath, Vec<u8>>,
 }
 
 impl Folder {
+    /// Returns a folder. Nothing is read yet.
+    pub(in crate::cli) fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            unwritten: BTreeMap::new(),
+        }
+    }
+
     fn at(&self, path: &SafePath) -> PathBuf {
         self.root.join(path.as_str())
     }

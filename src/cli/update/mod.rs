@@ -4,7 +4,7 @@
 //! Nothing stays on this machine but the folder, and what --data asks to keep.
 
 mod diff;
-mod folder;
+pub(super) mod folder;
 mod show;
 
 use std::collections::BTreeSet;
@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::cli::hint::Hint;
+use crate::cli::scratch::Scratch;
 use crate::cli::{output, progress};
 use crate::cluster::{Cluster, Embedded};
 use crate::controllers;
@@ -65,8 +66,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             .any(|object| object["kind"] == "ImagePolicy"),
         "the files hold no ImagePolicy"
     );
-    let scratch = Scratch::new()?;
-    let data = arguments.data.as_deref().unwrap_or(&scratch.0);
+    let scratch = Scratch::new("update")?;
+    let data = arguments.data.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(data)
         .with_context(|| format!("create the data folder {}", data.display()))?;
     let cluster = Cluster::embedded(Embedded::default()).await?;
@@ -96,24 +97,6 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     };
     show::show(&updated, arguments.output)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A folder that is gone at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> std::io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("towpath-update-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left in the folder for temporary files harms nobody.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Returns the namespaces that the objects are in: a cluster that holds them has them.

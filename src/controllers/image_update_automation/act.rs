@@ -3,6 +3,8 @@
 //! The edit is made anew on whatever the branch's head is until it lands. A commit of an earlier pass
 //! whose push was never answered is recognised by its trailer. Decides nothing.
 
+use kube::Client;
+
 use super::super::artifacts::Handover;
 use super::super::edit::{Edit, EditError, Policies};
 use super::super::policy_state::TRAILER;
@@ -13,7 +15,7 @@ use super::source_failed;
 use super::{ImageUpdateAutomations, Records};
 use crate::api::{ImageUpdateAutomation, reasons};
 use crate::failpoint;
-use crate::git::{self, Basis, Checkout, Landed, Pushed, Refusal, Repository, Target};
+use crate::git::{self, Basis, Checkout, Git, Landed, Pushed, Refusal, Repository, Target};
 use crate::reconcile::{Key, Progress};
 
 /// What a run would be made on.
@@ -115,12 +117,7 @@ impl ImageUpdateAutomations {
 
     /// Returns what a run would be made on, without making it. Fails in Flux's words.
     pub async fn preview(&self, plan: Plan) -> Result<Preview, String> {
-        let remote = git_access::remote(&self.client, &plan.source).await;
-        let remote = remote.map_err(|error| error.to_string())?;
-        let repository = self.git.repository(remote).await;
-        let repository = repository.map_err(|error| error.to_string())?;
-        let basis = repository.basis_of_target(&target(&plan)).await;
-        let basis = basis.map_err(|error| format!("failed to checkout source: {error}"))?;
+        let basis = basis(&self.client, &self.git, &plan).await?;
         Ok(Preview {
             policies: plan.policies,
             basis,
@@ -156,6 +153,20 @@ impl ImageUpdateAutomations {
         self.artifacts.hand_over(key.clone(), handover);
         self.world.git_repositories.wake.wake(&key);
     }
+}
+
+/// Returns what the edit of a plan would be made on. Fails in Flux's words.
+pub(in crate::controllers) async fn basis(
+    client: &Client,
+    git: &Git,
+    plan: &Plan,
+) -> Result<Basis, String> {
+    let remote = git_access::remote(client, &plan.source).await;
+    let remote = remote.map_err(|error| error.to_string())?;
+    let repository = git.repository(remote).await;
+    let repository = repository.map_err(|error| error.to_string())?;
+    let basis = repository.basis_of_target(&target(plan)).await;
+    basis.map_err(|error| format!("failed to checkout source: {error}"))
 }
 
 /// Returns where the commit of a plan goes.

@@ -42,7 +42,7 @@ pub(in crate::controllers) fn source_key(object: &ImageUpdateAutomation) -> Key 
 }
 
 /// Returns the plan of a run, or the report of what keeps it from running.
-pub(super) fn decide(
+pub(in crate::controllers) fn decide(
     object: &ImageUpdateAutomation,
     policies: &[Arc<ImagePolicy>],
     source: Option<Arc<GitRepository>>,
