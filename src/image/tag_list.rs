@@ -74,7 +74,7 @@ impl TagListBuilder {
             // Most registries send them so.
             spans.reverse();
         } else if !spans.is_sorted_by(|a, b| a.in_text(&text) > b.in_text(&text)) {
-            spans = descending(&text, &spans);
+            spans = descending(&text, spans);
         }
         TagList { text, spans }
     }
@@ -82,11 +82,11 @@ impl TagListBuilder {
 
 /// Sorts by what differs: the eight bytes behind the beginning that all tags share are compared as
 /// one number, and whole tags only where these are equal.
-fn descending(text: &str, spans: &[Span]) -> Vec<Span> {
-    let n_shared = n_shared(text, spans);
+fn descending(text: &str, spans: Vec<Span>) -> Vec<Span> {
+    let n_shared = n_shared(text, &spans);
     let mut keyed: Vec<(u64, Span)> = spans
-        .iter()
-        .map(|span| (key(&span.in_text(text).as_bytes()[n_shared..]), *span))
+        .into_iter()
+        .map(|span| (key(&span.in_text(text).as_bytes()[n_shared..]), span))
         .collect();
     keyed.sort_unstable_by(|(a_key, a), (b_key, b)| {
         let by_key = b_key.cmp(a_key);
