@@ -203,7 +203,7 @@ impl ImageRepositories {
         let exclusions = compile(&plan.exclusions).map_err(&scan_failed)?;
         let keep = |tag: &str| !exclusions.iter().any(|pattern| pattern.is_match(tag));
         let started_at = chrono::Utc::now();
-        let known = self.known(object, plan).await?;
+        let known = self.known(object, plan);
         let listed =
             self.registry
                 .tags_if_changed(&plan.repository, &access, &keep, known.as_ref());
@@ -238,22 +238,12 @@ impl ImageRepositories {
         Ok(Found::Scan(scan, change))
     }
 
-    /// Returns what the registry said of the listing that is stored and that the status shows.
-    async fn known(
-        &self,
-        object: &ImageRepository,
-        plan: &Plan,
-    ) -> Result<Option<registry::Validator>, Failure> {
-        let last = object.status.as_ref();
-        let last = last.and_then(|status| status.last_scan_result.as_ref());
-        let Some(revision) = last.and_then(|last| last.revision.as_deref()) else {
-            return Ok(None);
-        };
-        let known = self.known.find(&owner(object), &plan.subject(revision));
-        match known {
-            Some(known) if self.is_stored(object, plan).await? => Ok(Some(known)),
-            _ => Ok(None),
-        }
+    /// Returns what this process knows of the listing that it stored and that the status shows. Only
+    /// [`Controller::finalize`] deletes it, and forgets this first.
+    fn known(&self, object: &ImageRepository, plan: &Plan) -> Option<registry::Validator> {
+        let last = object.status.as_ref()?.last_scan_result.as_ref()?;
+        let subject = plan.subject(last.revision.as_deref()?);
+        self.known.find(&owner(object), &subject)
     }
 
     async fn is_stored(&self, object: &ImageRepository, plan: &Plan) -> Result<bool, Failure> {
