@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{Cluster, Embedded};
 use crate::outbound::Hosts;
-use crate::reconcile::{Clock, Jitter};
+use crate::reconcile::{Clock, Jitter, Passes};
 use crate::safe::AddressRule;
 use crate::{api, apply, controllers, git, registry, source, tags};
 
@@ -107,6 +107,7 @@ pub async fn start(options: Options, shutdown: CancellationToken) -> anyhow::Res
         client: client.clone(),
         clock: Clock::system(),
         jitter: Jitter::new(u64::from(std::process::id())),
+        passes: Passes::default(),
         registry: registry::Client::new()
             .with_hosts(hosts.clone())
             .with_realms(options.registry_token_hosts.into_iter().collect()),

@@ -18,7 +18,7 @@ use super::kustomization::Kustomizations;
 use super::marker_index::MarkerIndex;
 use super::objects::World;
 use crate::git::{Git, Tree};
-use crate::reconcile::{self, Clock, Driver, Jitter};
+use crate::reconcile::{self, Clock, Driver, Jitter, Passes};
 use crate::source::Storage;
 use crate::{registry, tags};
 
@@ -30,6 +30,8 @@ pub struct Context {
     pub clock: Clock,
     /// What spreads objects over time.
     pub jitter: Jitter,
+    /// Counts the passes of all kinds.
+    pub passes: Passes,
     /// Asks registries.
     pub registry: registry::Client,
     /// Keeps scans.
@@ -52,7 +54,8 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), re
         context.client.clone(),
         context.clock.clone(),
         context.jitter,
-    );
+    )
+    .counting(context.passes);
     let choices = Arc::new(Choices::default());
     let kind = &world.image_repositories;
     let controller = ImageRepositories {

@@ -24,6 +24,7 @@ use super::delay::Jitter;
 use super::events::Recorder;
 use super::kind::Controller;
 use super::pass::{Desk, Ending, panic_text};
+use super::passes::Passes;
 use super::queue::Next;
 use super::report::{Interval, Outcome, Retry};
 use super::store::Store;
@@ -46,6 +47,7 @@ pub struct Driver {
     client: Client,
     clock: Clock,
     jitter: Jitter,
+    passes: Passes,
     listed: Vec<BoxFuture<'static, ()>>,
     runs: Vec<Run>,
 }
@@ -57,15 +59,22 @@ impl Driver {
             client,
             clock,
             jitter,
+            passes: Passes::default(),
             listed: Vec::new(),
             runs: Vec::new(),
         }
     }
 
+    /// Returns the same driver, which counts its passes here.
+    #[must_use]
+    pub fn counting(self, passes: Passes) -> Self {
+        Self { passes, ..self }
+    }
+
     /// Adds a kind: its controller, the store that its objects go into, and what wakes them.
     pub fn add<C: Controller>(&mut self, controller: C, store: Arc<Store<C::Object>>, wake: Wake) {
         let (client, clock, jitter) = (self.client.clone(), self.clock.clone(), self.jitter);
-        let objects = store.clone();
+        let (objects, passes) = (store.clone(), self.passes.clone());
         self.listed
             .push(async move { objects.completed().await }.boxed());
         self.runs.push(Box::new(move |events, listed, shutdown| {
@@ -76,6 +85,7 @@ impl Driver {
                 client,
                 clock,
                 events,
+                passes,
             });
             run_kind(desk, jitter, listed, shutdown).boxed()
         }));
@@ -225,6 +235,7 @@ async fn turn<C: Controller>(
     jitter: Jitter,
 ) {
     let kind = C::Object::kind(&());
+    desk.passes.count(&kind);
     let ending = AssertUnwindSafe(desk.pass(&key, superseded))
         .catch_unwind()
         .await;

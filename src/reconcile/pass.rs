@@ -23,6 +23,7 @@ use tracing::{error, info, warn};
 
 use super::events::Recorder;
 use super::kind::{Books, Controller, Decision, Kind, StatusOf};
+use super::passes::Passes;
 use super::report::{Note, Outcome, Report};
 use super::status::{self, Pass};
 use super::store::{Change, Store};
@@ -83,6 +84,7 @@ pub(super) struct Desk<C: Controller> {
     pub client: Client,
     pub clock: Clock,
     pub events: Recorder,
+    pub passes: Passes,
 }
 
 type Guarded<C> = DeserializeGuard<<C as Controller>::Object>;

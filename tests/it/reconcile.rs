@@ -5,6 +5,7 @@ mod access;
 mod controllers;
 mod downgrade;
 mod git_access;
+mod quiet;
 pub mod stage;
 
 use std::pin::pin;

@@ -20,7 +20,7 @@ use crate::cli::scratch::Scratch;
 use crate::cli::{output, progress};
 use crate::cluster::{Cluster, Embedded};
 use crate::controllers;
-use crate::reconcile::{Clock, Jitter};
+use crate::reconcile::{Clock, Jitter, Passes};
 use crate::{git, registry, serve, source, tags};
 
 /// The kinds that take part; others are passed over.
@@ -81,6 +81,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         client: cluster.client(),
         clock: Clock::system(),
         jitter: Jitter::new(0),
+        passes: Passes::default(),
         registry: registry::Client::new(),
         tags: Arc::new(tags::Store::open(&data.join("tags"))?),
         git: git::Git::open(&data.join("git"))?,

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use towpath::api::annotations::REQUESTED_AT;
 use towpath::controllers::MarkerIndex;
-use towpath::reconcile::{Clock, Jitter, Kind, Timestamp};
+use towpath::reconcile::{Clock, Jitter, Kind, Passes, Timestamp};
 use towpath::{controllers, git, registry, source, tags};
 
 use crate::world::registry::{Scripted, answer};
@@ -72,6 +72,10 @@ pub struct Stage {
     _server: Server,
     folder: tempfile::TempDir,
     running: Option<Running>,
+    /// How often the controllers looked at objects.
+    pub passes: Passes,
+    /// What the running controllers store of scans.
+    tags: Option<Arc<tags::Store>>,
     /// What the running controllers know of markers.
     pub markers: Arc<MarkerIndex>,
     /// How far the controllers' clock is ahead, in seconds.
@@ -92,6 +96,8 @@ impl Stage {
             _server: server,
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             running: None,
+            passes: Passes::default(),
+            tags: None,
             markers: Arc::default(),
             ahead: Arc::default(),
         };
@@ -115,9 +121,16 @@ impl Stage {
         if let Some(running) = self.running.take() {
             running.shutdown.cancel();
             let ended = within(running.task).await;
+            // The store is open once.
+            self.tags = None;
             let ended = ended.expect("the controllers do not panic");
             ended.expect("the controllers end in peace");
         }
+    }
+
+    /// Returns what the running controllers store of scans.
+    pub fn tags(&self) -> &tags::Store {
+        self.tags.as_deref().expect("because they run")
     }
 
     fn run(&mut self) {
@@ -134,6 +147,7 @@ impl Stage {
             client: self.client.clone(),
             clock: Clock::new(now),
             jitter: Jitter::new(1),
+            passes: self.passes.clone(),
             registry: registry::Client::new(),
             tags: Arc::new(tags::Store::open(&folder.join("tags")).expect("the store opens")),
             git: git::Git::open(&folder.join("git")).expect("the mirrors open"),
@@ -141,6 +155,7 @@ impl Stage {
             storage: storage.expect("the storage opens"),
         };
         self.markers = context.markers.clone();
+        self.tags = Some(context.tags.clone());
         let shutdown = CancellationToken::new();
         self.running = Some(Running {
             task: tokio::spawn(controllers::run(context, shutdown.clone())),
