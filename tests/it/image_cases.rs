@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails says so")]
 
+mod forms;
 mod setters;
 mod templates;
 
