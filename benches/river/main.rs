@@ -1,13 +1,15 @@
 //! The river's figures: how fast an image travels, how soon the product serves, what it costs idle.
 //!
-//! In: `cargo bench --bench river`, with `travel`, `start`, `idle` or `million` for one part only. Out: a table a
-//! part, each figure beside its target. It fails when something does not work, never because it is
-//! slow. Without `--bench`, as `cargo test --benches` runs it, each part is done once and small.
+//! In: `cargo bench --bench river`, with `travel`, `start`, `idle`, `rescan` or `million` for one
+//! part only. Out: a table a part, each figure beside its target. It fails when something does not
+//! work, never because it is slow. Without `--bench`, as `cargo test --benches` runs it, each part is
+//! done once and small.
 #![forbid(unsafe_code)]
 
 mod child;
 mod idle;
 mod million;
+mod rescan;
 mod start;
 mod travel;
 
@@ -77,6 +79,9 @@ async fn run(size: Size, parts: &[String]) -> anyhow::Result<()> {
         idle::print(size.n_repositories, size.idle)
             .await
             .context("idle")?;
+    }
+    if is_wanted("rescan") {
+        rescan::print(size.n_repositories).await.context("rescan")?;
     }
     if is_wanted("million") {
         million::print(size.n_tags).await.context("million")?;
