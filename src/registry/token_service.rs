@@ -41,28 +41,16 @@ impl TokenService<'_> {
     /// with a password by POST too where GET is not served.
     pub(super) async fn grant(&self, grant: &Grant) -> Result<Granted, Error> {
         let realm = self.realm(grant)?;
-        let credential = grant.credential.as_ref();
-        let asked = match credential {
-            Some(Credential::IdentityToken(token)) => {
-                let fields = [
-                    ("grant_type", "refresh_token"),
-                    ("refresh_token", token.expose()),
-                ];
-                self.ask(
-                    Method::POST,
-                    &realm,
-                    self.post(&realm, grant, &fields),
-                    credential,
-                )
-                .await
-            }
-            _ => {
-                let get = self.get(&realm, grant)?;
-                self.ask(Method::GET, &realm, get, credential).await
-            }
-        };
+        if let Some(Credential::IdentityToken(token)) = &grant.credential {
+            let fields = [
+                ("grant_type", "refresh_token"),
+                ("refresh_token", token.expose()),
+            ];
+            return self.post(&realm, grant, &fields).await;
+        }
+        let asked = self.get(&realm, grant).await;
         let not_served = |error: &Error| matches!(error.status(), Some(404 | 405));
-        match (asked, credential) {
+        match (asked, &grant.credential) {
             (Err(error), Some(Credential::Password { username, password }))
                 if not_served(&error) =>
             {
@@ -71,36 +59,13 @@ impl TokenService<'_> {
                     ("username", username.as_str()),
                     ("password", password.expose()),
                 ];
-                self.ask(
-                    Method::POST,
-                    &realm,
-                    self.post(&realm, grant, &fields),
-                    credential,
-                )
-                .await
+                self.post(&realm, grant, &fields).await
             }
             (asked, _) => asked,
         }
     }
 
-    async fn ask(
-        &self,
-        method: Method,
-        realm: &Url,
-        request: RequestBuilder,
-        credential: Option<&Credential>,
-    ) -> Result<Granted, Error> {
-        let sent = request.send().await;
-        let response = sent.map_err(|source| Error::exchange(&method, realm, source))?;
-        if !response.status().is_success() {
-            return Err(refused(&method, response, credential).await);
-        }
-        let bytes = body::whole(&method, response, token::ANSWER_BYTES_MAX).await?;
-        token::granted(&bytes, chrono::Utc::now())
-            .map_err(|reason| Error::answer(&method, realm, reason))
-    }
-
-    fn get(&self, realm: &Url, grant: &Grant) -> Result<RequestBuilder, Error> {
+    async fn get(&self, realm: &Url, grant: &Grant) -> Result<Granted, Error> {
         let mut url = realm.clone();
         {
             let mut query = url.query_pairs_mut();
@@ -109,24 +74,48 @@ impl TokenService<'_> {
                 query.append_pair("service", &grant.service);
             }
         }
-        let request = self.transport.get(url);
-        match grant.credential.as_ref().and_then(Credential::basic) {
-            Some(basic) => Ok(request.header(header::AUTHORIZATION, sensitive(&basic, realm)?)),
-            None => Ok(request),
+        let mut request = self.transport.get(url);
+        if let Some(basic) = grant.credential.as_ref().and_then(Credential::basic) {
+            request = request.header(header::AUTHORIZATION, sensitive(&basic, realm)?);
         }
+        self.ask(Method::GET, realm, request, grant).await
     }
 
-    fn post(&self, realm: &Url, grant: &Grant, fields: &[(&str, &str)]) -> RequestBuilder {
+    async fn post(
+        &self,
+        realm: &Url,
+        grant: &Grant,
+        fields: &[(&str, &str)],
+    ) -> Result<Granted, Error> {
         let common = [
             ("service", grant.service.as_str()),
             ("scope", grant.scope.as_str()),
             ("client_id", CLIENT_ID),
         ];
         let body = form(common.iter().chain(fields));
-        self.transport
+        let request = self
+            .transport
             .post(realm.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(body.expose().clone())
+            .body(body.expose().clone());
+        self.ask(Method::POST, realm, request, grant).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        realm: &Url,
+        request: RequestBuilder,
+        grant: &Grant,
+    ) -> Result<Granted, Error> {
+        let sent = request.send().await;
+        let response = sent.map_err(|source| Error::exchange(&method, realm, source))?;
+        if !response.status().is_success() {
+            return Err(refused(&method, response, grant.credential.as_ref()).await);
+        }
+        let bytes = body::whole(&method, response, token::ANSWER_BYTES_MAX).await?;
+        token::granted(&bytes, chrono::Utc::now())
+            .map_err(|reason| Error::answer(&method, realm, reason))
     }
 
     /// Returns the realm's URL. Fails when a token, or this credential, may not be asked for there.
