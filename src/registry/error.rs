@@ -2,7 +2,7 @@
 //!
 //! In: an answer or a failed act. Out: one line with method, URL and cause. URLs are printed
 //! without user information and with the values of unknown query keys hidden; the registry's own
-//! text is cut, cleaned of control characters and of the credential.
+//! text is cut, one line that can be shown, and without the credential.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::Credential;
 use crate::outbound;
-use crate::safe::AddressError;
+use crate::safe::{AddressError, printable_line};
 
 /// Characters of a registry's text that are repeated in an error.
 const TEXT_CHARS_MAX: usize = 512;
@@ -285,18 +285,13 @@ fn go_value(value: &serde_json::Value) -> String {
     }
 }
 
-/// Cuts text from outside, drops its control characters and hides the credential in it.
+/// Hides the credential in text from outside, and makes it one line that can be shown.
 fn clean(text: &str, credential: Option<&Credential>) -> String {
     let text = match credential {
         Some(credential) => credential.hidden_in(text),
         None => text.to_owned(),
     };
-    let spaced = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut cut: String = spaced.clone().take(TEXT_CHARS_MAX).collect();
-    if spaced.count() > TEXT_CHARS_MAX {
-        cut.push('…');
-    }
-    cut.trim_end().to_owned()
+    printable_line(&text, TEXT_CHARS_MAX)
 }
 
 /// Returns the wait that an answer asks for, as the end of its text.

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::super::{Error, Proxy, body, error};
-use crate::safe::Secret;
+use crate::safe::{Secret, printable_line};
 
 /// Bytes of an answer; tokens have a few thousand.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
@@ -145,10 +145,9 @@ fn said(body: &[u8]) -> String {
             nested => nested.get("message")?.as_str(),
         });
     let text: String = texts.take(1).collect();
-    let clean = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     match text.is_empty() {
         true => String::new(),
-        false => format!(": {}", clean.take(CHARS_MAX).collect::<String>()),
+        false => format!(": {}", printable_line(&text, CHARS_MAX)),
     }
 }
 
@@ -160,6 +159,10 @@ mod tests {
     fn only_the_words_of_an_error_are_told() {
         for (body, want) in [
             (r#"{"message":"not\nallowed"}"#, ": not allowed"),
+            (
+                r#"{"message":"\u001b[2J\u202eno"}"#,
+                ": \\u{1b}[2J\\u{202e}no",
+            ),
             (
                 r#"{"error":"invalid_client","error_description":"no such client"}"#,
                 ": no such client",
