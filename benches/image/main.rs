@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod figure;
+mod hostile;
 mod policy;
 mod process;
 mod push;
@@ -31,6 +32,8 @@ struct Size {
     n_files: usize,
     /// Its branches.
     n_branches: usize,
+    /// Bytes of a hostile document.
+    n_document_bytes: usize,
 }
 
 const FULL: Size = Size {
@@ -39,6 +42,7 @@ const FULL: Size = Size {
     n_scans: 2_000,
     n_files: 20_000,
     n_branches: 2_000,
+    n_document_bytes: 1 << 20,
 };
 const SMALL: Size = Size {
     n_tags: 1_000,
@@ -46,17 +50,19 @@ const SMALL: Size = Size {
     n_scans: 3,
     n_files: 100,
     n_branches: 3,
+    n_document_bytes: 16 << 10,
 };
 
 /// A section: its name and what prints it.
 type Section = (&'static str, fn(Size) -> anyhow::Result<()>);
 
 /// The sections in the order of the river.
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 6] = [
     ("scan", scan::print),
     ("store", store::print),
     ("policy", policy::print),
     ("update", update::print),
+    ("hostile", hostile::print),
     ("push", push::print),
 ];
 

@@ -4,6 +4,7 @@
 //! Time is CPU time of this thread beside that of an ordinary input of the same size in the same run, so
 //! that a busy machine changes both.
 
+mod bombs;
 mod secrets;
 mod terminal;
 mod yaml;
@@ -14,9 +15,6 @@ use towpath::api::ImageRef;
 use towpath::pattern::Pattern;
 use towpath::template::{self, Data};
 use towpath::update::{PolicyChoice, Setters};
-
-/// The marker that tests write at.
-const MARKER: &str = "# {\"$imagepolicy\": \"ns:app:tag\"}";
 
 /// Returns what one policy, `ns:app`, stands for.
 fn setters() -> Setters {

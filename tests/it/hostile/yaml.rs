@@ -1,11 +1,11 @@
 //! HC1: YAML that is made to take time or memory, or to be edited in the wrong place.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use towpath::update::rewrite;
 
-use super::{MARKER, cpu_time, setters};
+use super::bombs::{MARKER, bombs};
+use super::{cpu_time, setters};
 use crate::world::process::towpath;
 
 /// About how large a hostile document is.
@@ -15,60 +15,6 @@ const SIZE: usize = 64 << 10;
 const RATIO_MAX: u32 = 12;
 /// The memory that `towpath lint` gets for all of them: its own 100 MB of address space, and some.
 const MEMORY_KIB: usize = 1 << 20;
-
-/// Hostile documents by name.
-fn bombs() -> Vec<(&'static str, String)> {
-    let of = |unit: &str| unit.repeat(SIZE / unit.len());
-    let mut laughs = String::from("a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
-    let mut stairs = String::new();
-    for n in 1..5000 {
-        let alias = format!("*a{}", n - 1);
-        let aliases = [alias.as_str(); 9].join(", ");
-        writeln!(laughs, "a{n}: &a{n} [{aliases}]").expect("a string takes it");
-    }
-    for n in 0..700 {
-        writeln!(stairs, "{}a:", " ".repeat(n)).expect("a string takes it");
-    }
-    vec![
-        ("a billion laughs", laughs),
-        ("lists 100,000 deep", "[".repeat(100_000)),
-        ("mappings in a row deep", "{a: ".repeat(50_000)),
-        ("dashes 100,000 deep", "- ".repeat(100_000)),
-        ("stairs", stairs),
-        ("one plain scalar", format!("a: {}\n", of("x"))),
-        (
-            "one plain scalar of many lines",
-            format!("a: {}\n", of("x\n  ")),
-        ),
-        ("one quoted scalar", format!("a: \"{}\"\n", of("\\u00e9"))),
-        ("one block", format!("a: |\n{}", of("  x\n"))),
-        ("one folded block", format!("a: >\n{}", of("  x\n\n"))),
-        ("a list in itself", "a: &a [*a]\nb: *a\n".to_owned()),
-        (
-            "merged again and again",
-            format!("a: &a {{b: c}}\nd:\n  <<: [{}]\n", of("*a, ")),
-        ),
-        ("tags", of("- !!binary x\n- !<tag:a> y\n- !b z\n")),
-        ("one key again and again", of("a: b\n")),
-        ("tabs", of("\t\ta:\tb\n")),
-        ("complex keys", "? ".repeat(SIZE / 2)),
-        ("documents", of("---\n")),
-        ("ends", of("...\n")),
-        ("comments", of("# x\n")),
-        ("comments that touch quotes", of("a: \"b\"#c\n")),
-        ("an open quote", format!("a: \"{}", of("x\n"))),
-        ("an open list", format!("a: [{}", of("x, "))),
-        ("anchors", of("- &a x\n")),
-        ("colons", of(": ")),
-        ("empty lines", of("\n")),
-        ("carriage returns", of("a: b\r")),
-        ("marks of byte order", of("\u{feff}")),
-        ("one long key", format!("{}: x\n", of("k"))),
-        ("directives", of("%YAML 1.2\n") + "--- a\n"),
-        ("markers", of(&format!("- x {MARKER}\n"))),
-        ("markers without a value", of(&format!("a: {MARKER}\n"))),
-    ]
-}
 
 /// Returns the time that a MiB of a text takes.
 fn per_mib(text: &str) -> Duration {
@@ -87,7 +33,7 @@ fn hc1_no_document_takes_longer_than_an_ordinary_one_of_its_size() {
     let ordinary = per_mib(&(unit.repeat(SIZE / unit.len()) + &marked("1.0.0")));
     assert!(ordinary > Duration::ZERO, "the clock stands still");
     let mut slow = Vec::new();
-    for (name, bomb) in bombs() {
+    for (name, bomb) in bombs(SIZE) {
         let text = format!("{bomb}\n{}", marked("1.0.0"));
         let mut time = per_mib(&text);
         if time > RATIO_MAX * ordinary {
@@ -105,7 +51,7 @@ fn hc1_no_document_takes_longer_than_an_ordinary_one_of_its_size() {
 
 #[test]
 fn hc1_a_hostile_document_leaves_its_neighbour_to_be_edited() {
-    for (name, bomb) in bombs() {
+    for (name, bomb) in bombs(SIZE) {
         // A quote or a list that stays open ends where a document begins; directives want one.
         let bomb = format!("{bomb}\n");
         let text = format!("{bomb}{}", marked("1.0.0"));
@@ -150,7 +96,7 @@ fn hc1_what_is_no_text_is_told_and_left_alone() {
 #[test]
 fn hc1_a_folder_of_bombs_is_checked_in_bounded_memory() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    for (number, (_, bomb)) in bombs().iter().enumerate() {
+    for (number, (_, bomb)) in bombs(SIZE).iter().enumerate() {
         let object = "apiVersion: image.toolkit.fluxcd.io/v1\nkind: ImagePolicy\n";
         let text = format!("{object}{bomb}\n{}", marked("1.0.0"));
         std::fs::write(folder.path().join(format!("{number}.yaml")), text).expect("it is writable");
@@ -166,7 +112,7 @@ fn hc1_a_folder_of_bombs_is_checked_in_bounded_memory() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr:.2000}");
     assert!(
-        stderr.contains(&format!("{} files, ", bombs().len())),
+        stderr.contains(&format!("{} files, ", bombs(SIZE).len())),
         "{stderr:.2000}"
     );
 }
