@@ -64,7 +64,7 @@ fn after_a_restart(tree: &Tree, floor: (&str, Duration)) -> anyhow::Result<()> {
         Ok(index.n_read())
     });
     let what = "nothing new after a restart";
-    print_time(what, time, Duration::from_millis(100), floor);
+    print_time(what, time, Duration::from_millis(20), floor);
     print_amount("files read for it", n_read? as f64, "", 0.0);
     Ok(())
 }

@@ -43,6 +43,8 @@ pub mod reasons {
     pub const NOT_SUPPORTED: &str = "NotSupported";
     /// A marker in the repository writes nothing; of ours, for events.
     pub const MARKER_WITHOUT_EFFECT: &str = "MarkerWithoutEffect";
+    /// A branch lost commits that it had; of ours, for events.
+    pub const BRANCH_REWRITTEN: &str = "BranchRewritten";
     /// Ours: the object does not read as its kind (an API server with a looser schema).
     pub const INVALID_OBJECT: &str = "InvalidObject";
     // Images.

@@ -10,6 +10,7 @@ mod done;
 mod fixtures;
 mod ineffective;
 mod plan;
+mod rewritten;
 mod route;
 
 use std::sync::Arc;

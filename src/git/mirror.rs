@@ -5,7 +5,7 @@
 //! mirror is a cache: when it cannot be read it is made anew.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashSet, VecDeque},
     io::{BufRead, BufReader, Write as _},
     path::{Path, PathBuf},
     sync::{
@@ -166,12 +166,36 @@ impl Mirror {
         }
     }
 
+    /// Returns whether a commit is among the `n_max` newest that are here below another, or is it.
+    pub(super) fn is_below(
+        &self,
+        wanted: ObjectId,
+        head: ObjectId,
+        n_max: usize,
+    ) -> Result<bool, Error> {
+        let db = self.objects();
+        let (mut todo, mut seen) = (VecDeque::from([head]), HashSet::new());
+        while let Some(id) = todo.pop_front()
+            && seen.len() < n_max
+        {
+            if id == wanted {
+                return Ok(true);
+            }
+            if seen.insert(id)
+                && let Some((_, data)) = objects::try_read(&db.objects, id)?
+            {
+                todo.extend(commit_parts(id, &data)?.parents);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns the commits from `id` on that are here, at most `n_max`, children before parents.
     pub(super) fn history(&self, id: ObjectId, n_max: usize) -> Result<Vec<Commit>, Error> {
         let db = self.objects();
-        let (mut found, mut todo) = (Vec::new(), vec![id]);
+        let (mut found, mut todo) = (Vec::new(), VecDeque::from([id]));
         let mut seen = HashSet::new();
-        while let Some(id) = todo.pop() {
+        while let Some(id) = todo.pop_front() {
             if found.len() >= n_max || !seen.insert(id) {
                 continue;
             }

@@ -8,6 +8,7 @@
 //! head. It never overwrites what it has not seen, decides nothing and never prints a credential. `gix` holds the objects;
 //! only this room and the demo's Git server use it.
 
+mod ancestry;
 mod checkout;
 mod commit;
 mod delta;

@@ -109,6 +109,15 @@ pub(super) struct Offer {
     pub(super) references: Option<References>,
 }
 
+impl Offer {
+    /// Returns whether commits may be asked for without what is in them.
+    pub(super) fn filters(&self) -> bool {
+        let words = self.capabilities.0.get("fetch");
+        self.references.is_none()
+            && words.is_some_and(|words| words.split(' ').any(|word| word == "filter"))
+    }
+}
+
 /// Returns what the server offers for `service`.
 pub(super) async fn offer(transport: &Transport, service: Service) -> Result<Offer, Error> {
     let (base, mut lines) = transport

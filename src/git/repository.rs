@@ -27,7 +27,7 @@ use super::{
     ssh::Ssh,
     transport::{Service, Transport},
     turns::Turns,
-    upload::{self, Want},
+    upload::{self, Parts, Want},
 };
 use crate::{failpoint, outbound::Hosts};
 
@@ -346,13 +346,18 @@ impl Repository {
     /// Fetches `want`; the caller holds the mirror's turn. A mirror that has lost objects fetches
     /// once more, as if it had none.
     pub(super) async fn fetch_pack(&self, want: ObjectId, depth: u32) -> Result<Commit, Error> {
-        match self.timed(self.fetch_once(want, depth)).await {
-            Err(Error::Object { .. }) => self.timed(self.fetch_once(want, depth)).await,
+        match self.timed(self.fetch_once(want, depth, Parts::All)).await {
+            Err(Error::Object { .. }) => self.timed(self.fetch_once(want, depth, Parts::All)).await,
             result => result,
         }
     }
 
-    async fn fetch_once(&self, want: ObjectId, depth: u32) -> Result<Commit, Error> {
+    pub(super) async fn fetch_once(
+        &self,
+        want: ObjectId,
+        depth: u32,
+        parts: Parts,
+    ) -> Result<Commit, Error> {
         let mirror = Arc::clone(&self.mirror);
         let (haves, shallow) = blocking(&self.permits, move || match mirror.haves() {
             // Objects are missing: ask for everything.
@@ -369,6 +374,7 @@ impl Repository {
             haves: &haves,
             shallow: &shallow,
             depth,
+            parts,
         };
         let offer = self.offer().await?;
         failpoint::hit("git.before_fetch");
@@ -396,7 +402,7 @@ impl Repository {
     }
 
     /// Returns what the server offers for fetching, remembered when it is protocol version 2.
-    async fn offer(&self) -> Result<Offer, Error> {
+    pub(super) async fn offer(&self) -> Result<Offer, Error> {
         let remembered = lock(&self.mirror.offer).clone();
         if let Some(offer) = remembered {
             return Ok(offer);

@@ -28,6 +28,17 @@ pub(super) struct Want<'a> {
     pub(super) shallow: &'a [ObjectId],
     /// How many commits deep.
     pub(super) depth: u32,
+    /// What is wanted of each.
+    pub(super) parts: Parts,
+}
+
+/// What is wanted of commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// The commits with their trees and files.
+    All,
+    /// The commits alone; for servers that offer [`Offer::filters`].
+    Commits,
 }
 
 /// Asks for a pack and writes it to `sink`.
@@ -74,6 +85,9 @@ fn request_2(offer: &Offer, want: &Want<'_>) -> Vec<u8> {
         pkt::line(&mut body, format!("shallow {id}"));
     }
     pkt::line(&mut body, format!("deepen {}", want.depth));
+    if want.parts == Parts::Commits {
+        pkt::line(&mut body, "filter tree:0");
+    }
     pkt::line(&mut body, format!("want {}", want.id));
     for id in want.haves {
         pkt::line(&mut body, format!("have {id}"));

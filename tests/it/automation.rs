@@ -235,6 +235,75 @@ async fn a_refspec_and_options_reach_the_server_and_the_event() {
 }
 
 #[tokio::test]
+async fn gt2_a_branch_that_is_set_back_is_told_and_written_where_it_is() {
+    let mut work = Work::start(&[("app.yaml", MARKED)]).await;
+    work.automate("bot", "./", json!({})).await;
+    let first = work.head();
+    work.push_tag("1.1.0").await;
+    work.until_written("bot", "1.1.0").await;
+    let second = work.head();
+    // What others push is followed without a word.
+    work.git.commit("repo.git", "main", &[("other", "1\n")]);
+    let third = work.git.commit("repo.git", "main", &[("other", "2\n")]);
+    let is_seen = |commit: &str| {
+        let revision = format!("main@sha1:{commit}");
+        move |object: &ImageUpdateAutomation| {
+            let status = object.status.as_ref();
+            status.and_then(|s| s.observed_source_revision.as_ref()) == Some(&revision)
+        }
+    };
+    work.stage
+        .request::<ImageUpdateAutomation>("bot", "on")
+        .await;
+    work.stage.until("bot", is_seen(&third)).await;
+
+    // At another time it is another commit.
+    work.stage.set_ahead(60);
+    work.git
+        .git("repo.git", &["update-ref", "refs/heads/main", &first]);
+    work.stage
+        .request::<ImageUpdateAutomation>("bot", "back")
+        .await;
+    let event = work.stage.event("branch 'main' was set back").await;
+    let text = format!("'{}' does not follow on '{}'", &first[..7], &third[..7]);
+    assert!(event.message.as_ref().unwrap().contains(&text), "{event:?}");
+    assert_eq!(event.type_.as_deref(), Some("Warning"));
+    assert_eq!(event.reason.as_deref(), Some("BranchRewritten"));
+    let is_rewritten = |object: &ImageUpdateAutomation| {
+        let status = object.status.as_ref();
+        let commit = status.and_then(|status| status.last_push_commit.as_ref());
+        says(object, "Ready=True") && commit.is_some_and(|commit| *commit != second)
+    };
+    let written = work.stage.until("bot", is_rewritten).await;
+    let commit = written.status.unwrap().last_push_commit.unwrap();
+    assert_eq!(work.head(), commit);
+    assert_eq!(work.git.git("repo.git", &["rev-parse", "main^"]), first);
+    assert_eq!(work.n_commits(), 2, "nothing that is gone comes back");
+    let events = work.stage.api::<Event>();
+    let events = events.list(&ListParams::default()).await.unwrap();
+    let told = events.items.iter();
+    let told = told.filter(|event| event.reason.as_deref() == Some("BranchRewritten"));
+    assert_eq!(told.count(), 1);
+    work.git.check("repo.git");
+    work.stage.end().await;
+}
+
+#[tokio::test]
+async fn gt2_a_branch_that_is_deleted_is_told_and_not_made_again() {
+    let mut work = Work::start(&[("app.yaml", MARKED)]).await;
+    work.automate("bot", "./", json!({})).await;
+    work.git.git("repo.git", &["branch", "-m", "main", "other"]);
+    work.push_tag("1.1.0").await;
+    let failed: ImageUpdateAutomation = work.stage.until_says("bot", "Ready=False").await;
+    assert!(says(&failed, "refs/heads/main"), "{failed:?}");
+    let event = work.stage.event("failed to checkout source").await;
+    assert_eq!(event.type_.as_deref(), Some("Warning"));
+    let branches = ["branch", "--format=%(refname:short)"];
+    assert_eq!(work.git.git("repo.git", &branches), "other");
+    work.stage.end().await;
+}
+
+#[tokio::test]
 async fn gt5_a_push_that_was_not_recorded_is_recorded_and_not_made_again() {
     for n_on_top in [0, 3] {
         let mut work = Work::start(&[("app.yaml", MARKED)]).await;

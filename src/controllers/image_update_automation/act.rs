@@ -9,8 +9,9 @@ use super::super::artifacts::Handover;
 use super::super::edit::{Edit, EditError, Policies};
 use super::super::policy_state::TRAILER;
 use super::super::{Failure, failed, git_access, signing};
-use super::done::Run;
+use super::done::{Ran, Run};
 use super::plan::Plan;
+use super::rewritten;
 use super::source_failed;
 use super::{ImageUpdateAutomations, Records};
 use crate::api::{ImageUpdateAutomation, reasons};
@@ -32,14 +33,17 @@ impl ImageUpdateAutomations {
         object: &ImageUpdateAutomation,
         plan: &Plan,
         progress: &Progress,
-    ) -> Result<Run, Failure> {
+    ) -> Result<Ran, Failure> {
         let remote = git_access::remote(&self.client, &plan.source).await;
         let remote = remote.map_err(source_failed)?;
         let repository = self.git.repository(remote).await.map_err(source_failed)?;
         progress.step("checking out the source");
         let checkout = self.checkout(&repository, object, plan).await?;
         let Some(head) = checkout else {
-            return Ok(Run::Skipped);
+            return Ok(Ran {
+                run: Run::Skipped,
+                rewritten: None,
+            });
         };
         let edit = Edit::new(
             object,
@@ -62,24 +66,52 @@ impl ImageUpdateAutomations {
         if let Some(lines) = last.take_ineffective() {
             self.ineffective.put(&Key::of(object), lines);
         }
-        match pushed.map_err(run_failed)? {
+        let ended = Ended {
+            object,
+            plan,
+            target: &target,
+            state: &state,
+            head: head.revision,
+        };
+        let run = self.ended(&repository, ended, pushed.map_err(run_failed)?);
+        Ok(Ran {
+            run: run.await?,
+            rewritten: rewritten::look(&repository, (object, plan), head.commit).await,
+        })
+    }
+
+    /// Returns how a run ended.
+    async fn ended(
+        &self,
+        repository: &Repository,
+        ended: Ended<'_>,
+        pushed: Pushed,
+    ) -> Result<Run, Failure> {
+        let Ended {
+            object,
+            plan,
+            target,
+            state,
+            head,
+        } = ended;
+        match pushed {
             Pushed::Landed(landed) => {
-                self.hand_over(&repository, plan, &landed);
+                self.hand_over(repository, plan, &landed);
                 failpoint::hit("update.before_status");
-                Ok(pushed_run(plan, &landed.checkout, head.revision))
+                Ok(pushed_run(plan, &landed.checkout, head))
             }
             Pushed::Unchanged(basis) => {
                 let revision = match (plan.route.stays(), basis.commit) {
                     (true, Some(commit)) => plan.route.checkout.revision(commit),
-                    _ => head.revision,
+                    _ => head,
                 };
                 let unrecorded = Unrecorded {
                     object,
                     plan,
-                    state: &state,
+                    state,
                     revision: &revision,
                 };
-                let found = self.unrecorded(&repository, &target, (unrecorded, &basis));
+                let found = self.unrecorded(repository, target, (unrecorded, &basis));
                 Ok(match found.await? {
                     Some(checkout) => pushed_run(plan, &checkout, revision),
                     None => Run::Unchanged { revision },
@@ -190,6 +222,17 @@ fn pushed_run(plan: &Plan, checkout: &Checkout, checked_out: String) -> Run {
             false => checked_out,
         },
     }
+}
+
+/// A run whose push has ended.
+struct Ended<'r> {
+    object: &'r ImageUpdateAutomation,
+    plan: &'r Plan,
+    target: &'r Target,
+    /// The trailer of its commit.
+    state: &'r str,
+    /// The revision that was checked out.
+    head: String,
 }
 
 /// A run that found nothing to write: perhaps because it was done, and the process ended before it was

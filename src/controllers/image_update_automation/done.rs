@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::{Failure, ready_note};
 use super::plan::Plan;
+use super::rewritten::Rewritten;
 use crate::api::{ImageUpdateAutomation, ImageUpdateAutomationStatus, reasons};
 use crate::git::ObjectId;
 use crate::reconcile::{Interval, Note, Outcome, Report, Timestamp};
@@ -18,9 +19,16 @@ const SHORT_COMMIT: usize = 7;
 /// What came of a plan.
 pub(in crate::controllers) struct Done {
     pub plan: Plan,
-    pub result: Result<Run, Failure>,
+    pub result: Result<Ran, Failure>,
     /// Markers without effect that were not told yet.
     pub ineffective: Vec<String>,
+}
+
+/// A run that ended well.
+pub(in crate::controllers) struct Ran {
+    pub run: Run,
+    /// What became of the branch, if it lost commits since the last run.
+    pub rewritten: Option<Rewritten>,
 }
 
 /// How a run ended.
@@ -54,8 +62,8 @@ pub(super) fn report(
         .then(|| Note::warning(reasons::MARKER_WITHOUT_EFFECT, ineffective.join("\n")));
     let mut status = object.status.clone().unwrap_or_default();
     status.last_automation_run_time = Some(Time(plan.started));
-    let run = match result {
-        Ok(run) => run,
+    let Ran { run, rewritten } = match result {
+        Ok(ran) => ran,
         Err(failure) => {
             let mut report = Report::new(status, failure.into());
             report.notes.extend(ineffective);
@@ -88,6 +96,9 @@ pub(super) fn report(
         next: Interval::Exactly(plan.interval),
     };
     let mut report = Report::new(status, outcome);
+    report.notes.extend(
+        rewritten.map(|rewritten| Note::warning(reasons::BRANCH_REWRITTEN, rewritten.text())),
+    );
     report.notes.extend(note);
     report.notes.extend(ineffective);
     report
@@ -124,7 +135,10 @@ mod tests {
         };
         let done = Done {
             plan,
-            result: Ok(run),
+            result: Ok(Ran {
+                run,
+                rewritten: None,
+            }),
             ineffective: Vec::new(),
         };
         let report = report(&object, done, NOW.parse().unwrap());
