@@ -20,6 +20,7 @@ mod kubectl;
 mod kustomize_peer;
 mod reconcile;
 mod registry;
+mod rivals;
 mod river;
 mod source;
 mod tidy;

@@ -57,6 +57,18 @@ impl Process {
         }
     }
 
+    /// Starts it on the cluster of a kubeconfig, with a folder of its own.
+    pub async fn run_on(kubeconfig: &Path, data: &Path) -> Self {
+        let mut command = towpath(&["run", "--data"]);
+        command.arg(data).arg("--kubeconfig").arg(kubeconfig);
+        let (child, said) = serving(command, "Serving ").await;
+        Self {
+            child,
+            said,
+            client: client(kubeconfig).await,
+        }
+    }
+
     /// Returns a client of its API.
     pub fn client(&self) -> Client {
         self.client.clone()
