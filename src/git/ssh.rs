@@ -148,15 +148,19 @@ impl Ssh {
         lines.into_pipe().ok_or(broken)
     }
 
+    /// Starts a service's program in the session, or in a new one when that has ended, perhaps unseen.
     async fn open(&self, service: Service) -> Result<Pipe, Error> {
         let mut session = self.session.lock().await;
-        if session.as_ref().is_none_or(Session::is_closed) {
-            *session = Some(Session::open(&self.remote, &self.hosts).await?);
+        if let Some(kept) = session.take_if(|kept| !kept.is_closed())
+            && let Ok(pipe) = kept.start(&self.remote, service).await
+        {
+            *session = Some(kept);
+            return Ok(pipe);
         }
-        let opened = session
-            .as_ref()
-            .map(|session| session.start(&self.remote, service));
-        opened.expect("because it was just opened").await
+        let fresh = Session::open(&self.remote, &self.hosts).await?;
+        let pipe = fresh.start(&self.remote, service).await?;
+        *session = Some(fresh);
+        Ok(pipe)
     }
 
     fn lines(&self, pipe: Pipe, bound: (&'static str, u64)) -> Lines {

@@ -1,11 +1,13 @@
 //! A channel whose other end is one of Git's programs.
 //!
 //! In: the bytes of a request. Out: the bytes of the answer, as they arrive. What the program says on its
-//! standard error is the reason when it ends early. Each read has a deadline.
+//! standard error is the reason when it ends early. Each read has a deadline. The channel is closed with
+//! its value: a server gives a session only some.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, client::Msg};
 
 use super::super::transport::Service;
@@ -23,6 +25,13 @@ pub(in crate::git) struct Pipe {
     said: Vec<u8>,
     n_requests: u32,
     patience: Duration,
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        // When the session's queue is full, the channel stays until the session ends.
+        let _ = self.writer.close().now_or_never();
+    }
 }
 
 impl Pipe {

@@ -1,25 +1,146 @@
 //! Pushes and fetches over wires that break, and servers that refuse: nothing is lost, nothing is done
 //! twice, and what is told is what happened.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use towpath::git::{Error, Pushed, Repository};
 
 use super::{FILES, change, landed, main_branch, open, open_as_bob, push, read, room, target};
-use crate::world::git::{Fault, GitServer, Options};
+use crate::world::git::{Cut, Fault, GitServer, Message, Options, fsck};
 use crate::world::wire::{Direction, Wire};
 
-fn n_commits(server: &GitServer) -> usize {
+/// More requests than a fetch or a push takes.
+const REQUESTS_MAX: usize = 6;
+
+/// Returns how many commits the branch has.
+pub fn n_commits(server: &GitServer) -> usize {
     let n = server.git("repo.git", &["rev-list", "--count", "main"]);
     n.parse().unwrap()
 }
 
 /// Pushes one line and returns what came of it.
-async fn try_push(repository: &Repository, text: &str) -> Result<Pushed, Error> {
+pub async fn try_push(repository: &Repository, text: &str) -> Result<Pushed, Error> {
     let change = change(&[("README.md", text)]);
     let target = target();
     let pushed = repository.push_with(&target, move |_| Ok(Some(change.clone())));
     pushed.await
+}
+
+/// Returns every cut of an operation's requests, as long as the last one was made.
+struct Cuts {
+    next: Cut,
+    n_made: usize,
+}
+
+impl Cuts {
+    fn of(message: Message) -> Self {
+        let next = Cut {
+            request: 0,
+            message,
+            place: 0,
+        };
+        Self { next, n_made: 0 }
+    }
+
+    /// Arms the next cut. Returns nothing when the operation has no further request.
+    fn arm(&mut self, server: &GitServer) -> Option<Cut> {
+        server.cut(self.next);
+        (self.next.request < REQUESTS_MAX).then_some(self.next)
+    }
+
+    /// Goes on behind a cut that was made, or to the next request.
+    fn go_on(&mut self, server: &GitServer) {
+        if server.was_cut() {
+            self.n_made += 1;
+            self.next.place += 1;
+        } else {
+            self.next.request += 1;
+            self.next.place = 0;
+        }
+    }
+}
+
+#[tokio::test]
+async fn gt5_a_push_cut_between_any_two_lines_or_within_its_pack_lands_once() {
+    for message in [Message::Request, Message::Answer] {
+        let server = GitServer::with_repository(FILES).await;
+        let room = room();
+        let repository = open(&room, &server.url("repo.git")).await;
+        let mut cuts = Cuts::of(message);
+        while let Some(cut) = cuts.arm(&server) {
+            let text = format!("{message:?} {} {}\n", cut.request, cut.place);
+            let before = n_commits(&server);
+            if let Err(error) = try_push(&repository, &text).await {
+                assert!(error.is_transient(), "{cut:?}: {error}");
+                server.check("repo.git");
+            }
+            cuts.go_on(&server);
+            match try_push(&repository, &text).await.unwrap() {
+                Pushed::Landed(_) | Pushed::Unchanged(_) => {}
+                other => panic!("{cut:?}: {other:?}"),
+            }
+            assert_eq!(n_commits(&server), before + 1, "{cut:?}");
+            assert_eq!(
+                server.git("repo.git", &["show", "main:README.md"]),
+                text.trim()
+            );
+        }
+        println!("{message:?}: {} cuts of a push", cuts.n_made);
+        server.check("repo.git");
+        fsck(repository.mirror_path());
+    }
+}
+
+#[tokio::test]
+async fn gt5_a_fetch_cut_between_any_two_lines_or_within_its_pack_leaves_nothing_half() {
+    for (message, is_known) in [
+        (Message::Request, true),
+        (Message::Answer, true),
+        (Message::Answer, false),
+    ] {
+        let server = GitServer::with_repository(FILES).await;
+        let rooms = room();
+        let mut repository = open(&rooms, &server.url("repo.git")).await;
+        repository.checkout(&main_branch()).await.unwrap();
+        let mut cuts = Cuts::of(message);
+        while let Some(cut) = cuts.arm(&server) {
+            let text = format!("{} {}\n", cut.request, cut.place);
+            server.commit("repo.git", "main", &[("README.md", &text)]);
+            let fresh = room();
+            if !is_known {
+                repository = open(&fresh, &server.url("repo.git")).await;
+            }
+            if let Err(error) = repository.checkout(&main_branch()).await {
+                assert!(error.is_transient(), "{cut:?}: {error}");
+                assert_eq!(left_over(&repository), [""; 0], "{cut:?}");
+            }
+            cuts.go_on(&server);
+            let checkout = repository.checkout(&main_branch()).await.unwrap();
+            assert_eq!(read(&checkout, "README.md"), Some(text), "{cut:?}");
+            assert!(read(&checkout, "apps/run.sh").is_some(), "{cut:?}");
+        }
+        if is_known {
+            fsck(repository.mirror_path());
+        }
+        println!("{message:?}: {} cuts of a fetch", cuts.n_made);
+    }
+}
+
+/// Returns what stands in a mirror beside whole packs.
+fn left_over(repository: &Repository) -> Vec<String> {
+    let path = repository.mirror_path();
+    let names = |path: &Path| {
+        let entries = std::fs::read_dir(path).unwrap();
+        let name = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
+        let names = entries.map(name).map(|name| name.into_string().unwrap());
+        names.collect::<Vec<_>>()
+    };
+    let incoming = names(path).into_iter();
+    let incoming = incoming.filter(|name| name.starts_with("incoming"));
+    let packs = names(&path.join("objects/pack")).into_iter();
+    let packs = packs.filter(|name| !name.starts_with("pack-"));
+    incoming.chain(packs).collect()
 }
 
 #[tokio::test]

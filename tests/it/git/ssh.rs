@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use towpath::git::{Error, Pushed, Remote, Repository};
 
+use super::lost::{n_commits, try_push};
 use super::{FILES, Room, landed, main_branch, push, read, room};
-use crate::world::git::{GitServer, patience};
+use crate::world::git::{GitServer, fsck, patience};
 use crate::world::keys::SshKey;
 use crate::world::sshd::{Options, Sshd};
 
@@ -289,4 +290,75 @@ fn gt9_secrets_that_open_no_door_name_the_key_that_is_wrong() {
             "{want}: {text}"
         );
     }
+}
+
+#[tokio::test]
+async fn gt5_a_push_cut_anywhere_over_ssh_lands_once() {
+    let git = GitServer::with_repository(FILES).await;
+    let sshd = Sshd::start(Options::default()).await;
+    let room = room();
+    let repository = open(&room, &sshd, &git).await;
+    let mut n_told = 0;
+    for (way, n) in places(&[0, 3, 60, 200, 290, 350], &[0, 4, 100, 250, 280]) {
+        sshd.cut("git-receive-pack", way, n);
+        let (text, before) = (format!("{way} {n}\n"), n_commits(&git));
+        if let Err(error) = try_push(&repository, &text).await {
+            n_told += 1;
+            assert!(error.is_transient(), "{way} {n}: {error}");
+        }
+        assert!(sshd.was_cut(), "{way} {n}");
+        try_push(&repository, &text).await.unwrap();
+        assert_eq!(n_commits(&git), before + 1, "{way} {n}");
+        assert_eq!(
+            git.git("repo.git", &["show", "main:README.md"]),
+            text.trim()
+        );
+    }
+    println!("{n_told} cuts were told");
+    assert!(n_told > 0);
+    git.check("repo.git");
+}
+
+#[tokio::test]
+async fn gt5_a_fetch_cut_anywhere_over_ssh_leaves_nothing_half() {
+    let git = GitServer::with_repository(FILES).await;
+    let sshd = Sshd::start(Options::default()).await;
+    let mut n_told = 0;
+    for (way, n) in places(&[0, 3, 100, 300], &[0, 4, 100, 300, 500, 600, 700]) {
+        let room = room();
+        let repository = open(&room, &sshd, &git).await;
+        sshd.cut("git-upload-pack", way, n);
+        if let Err(error) = repository.checkout(&main_branch()).await {
+            n_told += 1;
+            assert!(error.is_transient(), "{way} {n}: {error}");
+        }
+        assert!(sshd.was_cut(), "{way} {n}");
+        let checkout = repository.checkout(&main_branch()).await.unwrap();
+        assert_eq!(read(&checkout, "README.md").as_deref(), Some("hello\n"));
+        fsck(repository.mirror_path());
+    }
+    println!("{n_told} cuts were told");
+    assert!(n_told > 0);
+}
+
+/// Returns after how many bytes of each way a program is cut.
+fn places(up: &[usize], down: &[usize]) -> Vec<(&'static str, usize)> {
+    let up = up.iter().map(|n| ("up", *n));
+    up.chain(down.iter().map(|n| ("down", *n))).collect()
+}
+
+#[tokio::test]
+async fn a_session_that_starts_many_programs_closes_their_channels() {
+    let git = GitServer::with_repository(FILES).await;
+    git.hook("repo.git", "pre-receive", "exit 1");
+    let sshd = Sshd::start(Options::default()).await;
+    let room = room();
+    let repository = open(&room, &sshd, &git).await;
+    // More than the ten channels that a server gives a session.
+    for n in 0..12 {
+        git.commit("repo.git", "main", &[("n", &format!("{n}\n"))]);
+        let refused = push(&repository, &[("README.md", "x\n")]).await;
+        assert!(matches!(refused, Pushed::Refused(_)), "{refused:?}");
+    }
+    assert_eq!(sshd.n_connections(), 1);
 }

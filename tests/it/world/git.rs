@@ -23,6 +23,8 @@ use axum::{
 use base64::Engine as _;
 use tokio::io::AsyncWriteExt as _;
 
+use super::places;
+
 /// What one answer does instead of arriving whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -42,6 +44,26 @@ pub enum Fault {
     RedirectTo(&'static str),
 }
 
+/// Where a connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// The request from now on, from 0.
+    pub request: usize,
+    /// Which of its two messages.
+    pub message: Message,
+    /// Which of the message's places, from 0.
+    pub place: usize,
+}
+
+/// A message of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message {
+    /// What the client sends: the server takes what has come, and nothing is answered.
+    Request,
+    /// What the server sends, after it has done its work.
+    Answer,
+}
+
 type Hook = Box<dyn FnOnce(&Shared) + Send>;
 
 /// What tests change while the server runs.
@@ -53,6 +75,9 @@ pub struct Shared {
     only_version_0: Mutex<bool>,
     /// Faults for requests whose URL contains the text; each is used once.
     faults: Mutex<Vec<(&'static str, Fault)>>,
+    /// Where the connection is cut next.
+    cut: Mutex<Option<Cut>>,
+    was_cut: Mutex<bool>,
     /// Runs once, just before a push reaches Git.
     before_push: Mutex<Option<Hook>>,
     requests: Mutex<Vec<String>>,
@@ -169,6 +194,17 @@ impl GitServer {
     /// Lets the next request whose URL contains `part` fail.
     pub fn fail(&self, part: &'static str, fault: Fault) {
         self.shared.faults.lock().unwrap().push((part, fault));
+    }
+
+    /// Cuts the connection once.
+    pub fn cut(&self, cut: Cut) {
+        *self.shared.cut.lock().unwrap() = Some(cut);
+    }
+
+    /// Returns whether the last cut was made; it is not made any more.
+    pub fn was_cut(&self) -> bool {
+        self.shared.cut.lock().unwrap().take();
+        std::mem::take(&mut *self.shared.was_cut.lock().unwrap())
     }
 
     /// Runs `act` with the server's folder just before the next push reaches Git.
@@ -330,19 +366,65 @@ async fn bridge(
         _ => {}
     }
     if method == Method::POST && uri.path().ends_with("git-receive-pack") {
-        let hook = shared.before_push.lock().unwrap().take();
-        if let Some(hook) = hook {
-            let shared = Arc::clone(&shared);
-            tokio::task::spawn_blocking(move || hook(&shared))
-                .await
-                .unwrap();
-        }
+        run_hook(&shared).await;
+    }
+    let due = shared.due_cut();
+    if let Some(n) = due.and_then(|due| shared.cut_of(due, Message::Request, &body)) {
+        // It hands on what has come. Of a length that does not come, `git http-backend` never finds the
+        // end.
+        let sent = body.slice(..n);
+        let lost = backend(&shared, &method, &uri, &headers, &sent).await;
+        return cut(lost, 0).await;
     }
     let response = backend(&shared, &method, &uri, &headers, &body).await;
+    if let Some(due) = due {
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let at = shared.cut_of(due, Message::Answer, &bytes);
+        let response = Response::from_parts(parts, Body::from(bytes));
+        return match at {
+            Some(n) => cut(response, n).await,
+            None => response,
+        };
+    }
     match fault {
         Some(Fault::CutAfter(n)) => cut(response, n).await,
         Some(Fault::LoseAnswer) => cut(response, 0).await,
         _ => response,
+    }
+}
+
+async fn run_hook(shared: &Arc<Shared>) {
+    let hook = shared.before_push.lock().unwrap().take();
+    if let Some(hook) = hook {
+        let shared = Arc::clone(shared);
+        let run = tokio::task::spawn_blocking(move || hook(&shared));
+        run.await.unwrap();
+    }
+}
+
+impl Shared {
+    /// Returns the cut that is to be made in this request.
+    fn due_cut(&self) -> Option<Cut> {
+        let mut cut = self.cut.lock().unwrap();
+        let armed = cut.as_mut()?;
+        match armed.request.checked_sub(1) {
+            Some(left) => {
+                armed.request = left;
+                None
+            }
+            None => cut.take(),
+        }
+    }
+
+    /// Returns how many bytes of a message pass when it is cut; nothing when it has no such place.
+    fn cut_of(&self, cut: Cut, message: Message, bytes: &[u8]) -> Option<usize> {
+        if cut.message != message {
+            return None;
+        }
+        let place = places::of(bytes).get(cut.place).copied()?;
+        *self.was_cut.lock().unwrap() = true;
+        Some(place)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod github;
 pub mod keys;
 pub mod kubectl;
 pub mod packs;
+pub mod places;
 pub mod process;
 pub mod proxy;
 pub mod registry;

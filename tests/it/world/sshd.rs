@@ -18,6 +18,8 @@ use tokio::process::Command;
 use super::keys::SshKey;
 
 const PROGRAM: &str = "/usr/sbin/sshd";
+/// The file that says where a program's input or output ends.
+const CUT: &str = "cut";
 
 /// A running server.
 pub struct Sshd {
@@ -110,6 +112,17 @@ impl Sshd {
         secret
     }
 
+    /// Ends the input (`up`) or the output (`down`) of a program after so many bytes, once.
+    pub fn cut(&self, program: &str, way: &str, n_bytes: usize) {
+        let line = format!("{program} {way} {n_bytes}\n");
+        fs::write(self.folder.path().join(CUT), line).expect("the folder is writable");
+    }
+
+    /// Returns whether the last cut has been met.
+    pub fn was_cut(&self) -> bool {
+        !self.folder.path().join(CUT).exists()
+    }
+
     /// Returns how many connections there were.
     pub fn n_connections(&self) -> usize {
         self.n_connections.load(Ordering::SeqCst)
@@ -130,11 +143,29 @@ fn configure(folder: &Path, host_key: &SshKey, identity: &SshKey, only_version_0
         folder.join(name)
     };
     let keys = write("authorized", format!("{}\n", identity.public_key()));
-    let asked = folder.join("asked");
+    let [asked, cut, out] = ["asked", CUT, "out"].map(|name| folder.join(name));
     let script = [
         "#!/bin/sh",
         &format!("echo \"$SSH_ORIGINAL_COMMAND\" >> {}", asked.display()),
         "export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null LC_ALL=C",
+        &format!(
+            "read program way n < {cut} 2> /dev/null",
+            cut = cut.display()
+        ),
+        "case \"$SSH_ORIGINAL_COMMAND\" in \"$program \"*) ;; *) way= ;; esac",
+        &format!("test -z \"$way\" || rm {}", cut.display()),
+        "case \"$way\" in",
+        "up) dd bs=1 count=\"$n\" status=none | git-shell -c \"$SSH_ORIGINAL_COMMAND\"; exit 1 ;;",
+        // What ends is the output alone; the program may go on with its work.
+        &format!(
+            "down) mkfifo {0}; exec 3<&0; git-shell -c \"$SSH_ORIGINAL_COMMAND\" \\",
+            out.display()
+        ),
+        &format!(
+            "<&3 > {0} 2> /dev/null & exec 3<&-; dd bs=1 count=\"$n\" status=none < {0}; rm {0}; exit 1 ;;",
+            out.display()
+        ),
+        "esac",
         "exec git-shell -c \"$SSH_ORIGINAL_COMMAND\"\n",
     ];
     let script = write("serve", script.join("\n"));
