@@ -132,7 +132,7 @@ fn add_config_map_data(
                 };
                 let value = Node {
                     tag: yaml::Tag::Str,
-                    ..Node::new(Content::Scalar(text, style))
+                    ..Node::new(Content::Scalar(text.into(), style))
                 };
                 data.push((key, value));
             }
@@ -202,7 +202,7 @@ fn base64_node(bytes: &[u8]) -> Node {
     }
     Node {
         tag: yaml::Tag::Str,
-        ..Node::new(Content::Scalar(lines, Style::Literal))
+        ..Node::new(Content::Scalar(lines.into(), Style::Literal))
     }
 }
 

@@ -3,7 +3,7 @@
 //! The tree is the user's text and every change to it; the rest never shows in the output: former
 //! names, prefixes, whether a hash is due, where the object comes from.
 
-use yaml::{Content, Node, Style, Tag};
+use yaml::{Content, Node, Style, Tag, Text};
 
 use crate::id::{BorrowedGvk, Gvk, Id, Scopes, split_api_version};
 use crate::origin::Origin;
@@ -333,7 +333,7 @@ pub(crate) fn replace_keeping_style(old: &mut Node, mut new: Node) {
 }
 
 /// Returns a string; one of several lines is a literal block.
-pub(crate) fn string_node(text: impl Into<String>) -> Node {
+pub(crate) fn string_node(text: impl Into<Text>) -> Node {
     let mut node = Node::string(text);
     if let Content::Scalar(text, style) = &mut node.content
         && text.contains('\n')

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 use yaml::resolve::{Plain, Rules, resolve};
-use yaml::{Content, Layout, Node, Style, Tag, Tree};
+use yaml::{Content, Layout, Node, Style, Tag, Text, Tree};
 
 /// Mappings with more keys than this are searched for repetitions by a hash of every key.
 const FEW: usize = 8;
@@ -107,7 +107,7 @@ fn at_line(line: u32, problem: &str) -> String {
 
 /// A scalar on its way to a value.
 struct Scalar {
-    text: String,
+    text: Text,
     style: Style,
     tag: Tag,
     line: u32,
@@ -119,7 +119,7 @@ impl Scalar {
             Tag::None | Tag::Str if self.style == Style::Folded => {
                 check_characters(&self.text, self.line)?;
                 let text = folded(&self.text).map_err(|problem| at_line(self.line, problem))?;
-                return Ok(Tree::String(text));
+                return Ok(Tree::String(text.into()));
             }
             Tag::None if self.style != Style::Plain => return self.string(),
             // An empty scalar in brackets is written as an empty string.
@@ -134,7 +134,7 @@ impl Scalar {
                 let joined: String = self.text.split_ascii_whitespace().collect();
                 let bytes = base64::engine::general_purpose::STANDARD.decode(joined);
                 let bytes = bytes.map_err(|_| self.mismatch())?;
-                return Ok(Tree::String(String::from_utf8_lossy(&bytes).into_owned()));
+                return Ok(Tree::String(String::from_utf8_lossy(&bytes).into()));
             }
             _ => {}
         }
@@ -168,7 +168,7 @@ impl Scalar {
                     ));
                 }
             },
-            Plain::Timestamp(time) => Tree::String(time),
+            Plain::Timestamp(time) => Tree::String(time.into()),
             Plain::Str => return self.string(),
         })
     }
@@ -307,7 +307,7 @@ fn number_text(number: &serde_json::Number) -> String {
 }
 
 /// Returns a string as it is written without a tag.
-fn string_node(text: impl Into<String>) -> Node {
+fn string_node(text: impl Into<Text>) -> Node {
     let text = text.into();
     let style = if text.contains('\n') {
         Style::Literal

@@ -237,7 +237,7 @@ fn substitute(
         other => (other.to_string(), Tag::Int),
     };
     node.tag = tag;
-    node.content = Content::Scalar(text, Style::Plain);
+    node.content = Content::Scalar(text.into(), Style::Plain);
     Ok(())
 }
 

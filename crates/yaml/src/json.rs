@@ -194,7 +194,7 @@ fn object_key(key: &Node) -> Result<String, Error> {
         Scalar::Plain(Plain::Int(int)) => int.to_string(),
         Scalar::Plain(Plain::Uint(int)) => int.to_string(),
         Scalar::Plain(Plain::Float(float)) => crate::emit::go_float(float),
-        Scalar::Plain(Plain::Timestamp(_) | Plain::Str) => text.clone(),
+        Scalar::Plain(Plain::Timestamp(_) | Plain::Str) => text.as_str().to_owned(),
         Scalar::Plain(Plain::Null) => return Err(key.error(Problem::Key)),
     })
 }

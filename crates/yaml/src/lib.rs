@@ -21,6 +21,6 @@ mod tree;
 pub use emit::to_yaml;
 pub use error::{Error, Problem};
 pub use json::{to_values, to_values_strict};
-pub use node::{Content, Layout, Node, Style, Tag};
+pub use node::{Content, Layout, Node, Style, Tag, Text};
 pub use resolve::is_string;
 pub use tree::Tree;

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use compact_str::CompactString;
 use granit_parser::{Event, Parser, Span, StructureStyle};
 
 use crate::error::{Error, Problem};
@@ -18,6 +19,9 @@ pub const ALIAS_NODES_MAX: usize = 400_000;
 pub const ALIAS_BYTES_MAX: usize = 64 << 20;
 /// How many characters a key on one line may have.
 const KEY_MAX: usize = 1024;
+
+/// The text of a scalar. Most are short and stand in the node itself, without memory of their own.
+pub type Text = CompactString;
 
 /// One value of a YAML document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +43,7 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A scalar: its text after escapes, and how it was written.
-    Scalar(String, Style),
+    Scalar(Text, Style),
     /// A sequence.
     Sequence(Vec<Node>, Layout),
     /// A mapping, in the order of the text, duplicate keys included.
@@ -149,12 +153,12 @@ impl Node {
     }
 
     /// Returns a plain scalar without a tag: its text decides what it means.
-    pub fn plain(text: impl Into<String>) -> Self {
+    pub fn plain(text: impl Into<Text>) -> Self {
         Self::new(Content::Scalar(text.into(), Style::Plain))
     }
 
     /// Returns a scalar that is a string whatever its text.
-    pub fn string(text: impl Into<String>) -> Self {
+    pub fn string(text: impl Into<Text>) -> Self {
         Self {
             tag: Tag::Str,
             ..Self::plain(text)
@@ -401,7 +405,7 @@ impl<'text> Reader<'text> {
                     bytes: text.len(),
                     depth: 1,
                 };
-                let node = at(Content::Scalar(text, scalar_style(style)), tag);
+                let node = at(Content::Scalar(text.into(), scalar_style(style)), tag);
                 self.finish(node, anchor, weight)
             }
             Event::SequenceStart(layout, anchor, tag) => {

@@ -5,7 +5,7 @@
 //! one line, scalars on one line, and literal blocks. It never fails and never guesses: what it
 //! does not know for sure is left to the full parser, which also finds the errors.
 
-use crate::node::{Content, Layout, Node, Style, push};
+use crate::node::{Content, Layout, Node, Style, Text, push};
 
 /// Deeper collections are left to the full parser.
 const DEPTH_MAX: usize = 64;
@@ -136,7 +136,7 @@ impl<'text> Reader<'text> {
     }
 
     fn scalar(&self, word: &Word<'_>) -> Node {
-        let content = Content::Scalar(word.text.to_owned(), word.style);
+        let content = Content::Scalar(word.text.into(), word.style);
         self.node(content, word.at)
     }
 
@@ -253,7 +253,7 @@ impl<'text> Reader<'text> {
     /// Reads the value of a key that has nothing on its line.
     fn below(&mut self, indent: usize) -> Option<Node> {
         // What is missing stands where the colon does.
-        let missing = self.node(Content::Scalar(String::new(), Style::Plain), self.at - 1);
+        let missing = self.node(Content::Scalar(Text::default(), Style::Plain), self.at - 1);
         self.finish_line()?;
         match self.indent() {
             Some(inner) if inner > indent => self.block(inner),
@@ -442,7 +442,7 @@ impl<'text> Reader<'text> {
         Some(Node {
             line,
             column: column(inner),
-            ..Node::new(Content::Scalar(text, Style::Literal))
+            ..Node::new(Content::Scalar(text.into(), Style::Literal))
         })
     }
 }

@@ -5,6 +5,8 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::node::Text;
+
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tree {
@@ -15,16 +17,16 @@ pub enum Tree {
     /// A number.
     Number(Number),
     /// A string.
-    String(String),
+    String(Text),
     /// An array.
     Array(Vec<Tree>),
     /// An object; see [`Tree::object`].
-    Object(Vec<(String, Tree)>),
+    Object(Vec<(Text, Tree)>),
 }
 
 impl Tree {
     /// Returns an object; the keys must differ.
-    pub fn object(mut entries: Vec<(String, Tree)>) -> Self {
+    pub fn object(mut entries: Vec<(Text, Tree)>) -> Self {
         if !entries.is_sorted_by(|(a, _), (b, _)| a <= b) {
             entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         }
@@ -55,11 +57,11 @@ impl From<Tree> for Value {
             Tree::Null => Self::Null,
             Tree::Bool(bool) => Self::Bool(bool),
             Tree::Number(number) => Self::Number(number),
-            Tree::String(text) => Self::String(text),
+            Tree::String(text) => Self::String(text.into()),
             Tree::Array(items) => Self::Array(items.into_iter().map(Self::from).collect()),
             Tree::Object(entries) => {
                 let entries = entries.into_iter();
-                Self::Object(entries.map(|(key, tree)| (key, tree.into())).collect())
+                Self::Object(entries.map(|(key, tree)| (key.into(), tree.into())).collect())
             }
         }
     }

@@ -172,7 +172,7 @@ fn refine(node: &Node, options: Option<&FieldOptions>) -> Result<Option<Node>, E
     };
     let mut refined = node.clone();
     if let Content::Scalar(text, _) = &mut refined.content {
-        *text = part.to_owned();
+        *text = part.into();
     }
     Ok(Some(refined))
 }
@@ -390,7 +390,7 @@ fn set_node(node: &mut Node, options: Option<&FieldOptions>, value: &Node) -> Re
 /// Puts a value in the place of a node. Of a scalar only the text changes: what it is stays.
 fn copy(node: &mut Node, value: &Node) {
     match &mut node.content {
-        Content::Scalar(text, _) => value.text().unwrap_or_default().clone_into(text),
+        Content::Scalar(text, _) => *text = value.text().unwrap_or_default().into(),
         _ => {
             *node = value.clone();
             shared::part(node);

@@ -313,7 +313,7 @@ fn written(node: &Node) -> String {
     match &node.content {
         Content::Scalar(text, Style::Single) => format!("'{text}'"),
         Content::Scalar(text, Style::Double) => format!("\"{text}\""),
-        Content::Scalar(text, _) => text.clone(),
+        Content::Scalar(text, _) => text.to_string(),
         _ => String::new(),
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn set(
     let outer = outer.to_vec();
     let put = &mut |node: &mut Node| {
         if let Content::Scalar(text, _) = &mut node.content {
-            written.trim().clone_into(text);
+            *text = written.trim().into();
         }
         Ok(())
     };

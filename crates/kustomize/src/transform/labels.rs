@@ -91,7 +91,7 @@ impl Setter<'_> {
 fn written(value: &str, style: Style) -> Node {
     Node {
         tag: Tag::Str,
-        ..Node::new(Content::Scalar(value.to_owned(), style))
+        ..Node::new(Content::Scalar(value.into(), style))
     }
 }
 

@@ -110,6 +110,6 @@ fn put(node: &mut Node, value: &str, position: usize, context: Context<'_>) -> R
     let is_absolute = text.starts_with('/');
     let mut parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
     parts.insert((position - 1).min(parts.len()), value);
-    *text = format!("{}{}", if is_absolute { "/" } else { "" }, parts.join("/"));
+    *text = format!("{}{}", if is_absolute { "/" } else { "" }, parts.join("/")).into();
     Ok(())
 }
