@@ -72,6 +72,17 @@ impl FieldSpec {
         Self::new(gvk, &record.path, record.create)
     }
 
+    /// Returns whether what is set at this place can be a part of an id.
+    pub(crate) fn may_change_ids(&self) -> bool {
+        match self.parts.as_slice() {
+            [first] => matches!(first.name.as_str(), "apiVersion" | "kind" | "metadata"),
+            [first, second, ..] => {
+                first.name == "metadata" && matches!(second.name.as_str(), "name" | "namespace")
+            }
+            [] => true,
+        }
+    }
+
     /// Returns whether the object is of a kind that has this place.
     pub(crate) fn selects(&self, resource: &Resource) -> bool {
         resource.borrowed_gvk().is_selected(&self.gvk)

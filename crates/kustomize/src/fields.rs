@@ -77,7 +77,7 @@ impl Build {
         }
         for image in &file.images {
             images::apply(
-                state.resources.contents_mut(),
+                state.resources.places_mut(&state.config.images),
                 image,
                 &state.config.images,
                 &self.growth,
@@ -105,7 +105,7 @@ impl Build {
             let place = || "labels".into();
             let specs = labels::specs(entry, &state.config).within(place)?;
             labels::apply(
-                state.resources.contents_mut(),
+                state.resources.places_mut(&specs),
                 &entry.pairs,
                 &specs,
                 &self.growth,
@@ -116,7 +116,7 @@ impl Build {
         if !file.labels.is_empty() || !file.common_labels.is_empty() {
             let specs = &state.config.common_labels;
             labels::apply(
-                state.resources.contents_mut(),
+                state.resources.places_mut(specs),
                 &file.common_labels,
                 specs,
                 &self.growth,
@@ -127,7 +127,7 @@ impl Build {
         if !file.common_annotations.is_empty() {
             let specs = &state.config.common_annotations;
             labels::apply(
-                state.resources.contents_mut(),
+                state.resources.places_mut(specs),
                 &file.common_annotations,
                 specs,
                 &self.growth,

@@ -67,7 +67,7 @@ impl fmt::Display for Gvk {
 }
 
 /// Group, version and kind where they stand: most questions need no copy of them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BorrowedGvk<'a> {
     pub group: &'a str,
     pub version: &'a str,

@@ -332,9 +332,12 @@ impl Transformer {
     pub(crate) fn run(self, resources: &mut Resources, context: Context<'_>) -> Result<(), Error> {
         let scopes = context.scopes;
         match self {
-            Self::Annotations(strings, specs) | Self::Labels(strings, specs) => {
-                labels::apply(resources.contents_mut(), &strings, &specs, context.growth)
-            }
+            Self::Annotations(strings, specs) | Self::Labels(strings, specs) => labels::apply(
+                resources.places_mut(&specs),
+                &strings,
+                &specs,
+                context.growth,
+            ),
             Self::Namespace { namespace, .. } if namespace.is_empty() => Ok(()),
             Self::Namespace {
                 namespace,
@@ -367,7 +370,7 @@ impl Transformer {
                 Ok(())
             }
             Self::Image(image, specs) => {
-                images::apply(resources.contents_mut(), &image, &specs, context.growth)
+                images::apply(resources.places_mut(&specs), &image, &specs, context.growth)
             }
             Self::Replicas(replica, specs) => replicas::apply(resources, &replica, &specs),
             Self::Patch {

@@ -3,6 +3,7 @@
 //! The tree is the user's text and every change to it; the rest never shows in the output: former
 //! names, prefixes, whether a hash is due, where the object comes from.
 
+use yaml::node::position;
 use yaml::{Content, Node, Style, Tag, Text};
 
 use crate::id::{BorrowedGvk, Gvk, Id, Scopes, split_api_version};
@@ -297,8 +298,7 @@ pub(crate) fn get_or_insert<'a>(
     let entries = node
         .entries_mut()
         .expect("because it was made a mapping above");
-    let at = entries.iter().position(|(k, _)| k.text() == Some(key));
-    let at = at.unwrap_or_else(|| {
+    let at = position(entries, key).unwrap_or_else(|| {
         entries.push((Node::plain(key), value()));
         entries.len() - 1
     });
@@ -308,15 +308,19 @@ pub(crate) fn get_or_insert<'a>(
 /// Sets a field of a mapping. A field that is there keeps the style it is written in, which
 /// decides whether its new text is a string; a new one is quoted if its text needs it.
 pub(crate) fn set_field(node: &mut Node, key: &str, mut value: Node) {
-    let Some(entries) = node.entries_mut() else {
-        return;
-    };
-    match entries.iter_mut().find(|(k, _)| k.text() == Some(key)) {
-        Some((_, old)) => replace_keeping_style(old, value),
+    match node.get_mut(key) {
+        Some(old) => replace_keeping_style(old, value),
         None => {
             quote(&mut value);
-            entries.push((Node::plain(key), value));
+            add_field(node, key, value);
         }
+    }
+}
+
+/// Puts a field at the end of a mapping, which has none of that name.
+pub(crate) fn add_field(node: &mut Node, key: &str, value: Node) {
+    if let Some(entries) = node.entries_mut() {
+        entries.push((Node::plain(key), value));
     }
 }
 
@@ -387,7 +391,7 @@ fn reads_otherwise(text: &str) -> bool {
 /// Removes a field of a mapping.
 pub(crate) fn remove_field(node: &mut Node, key: &str) -> Option<Node> {
     let entries = node.entries_mut()?;
-    let at = entries.iter().position(|(k, _)| k.text() == Some(key))?;
+    let at = position(entries, key)?;
     Some(entries.remove(at).1)
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::error::Error;
+use crate::field::FieldSpec;
 use crate::id::{BorrowedGvk, Id, Scopes};
 use crate::resource::Resource;
 
@@ -16,6 +17,8 @@ type Key = String;
 #[derive(Debug, Default)]
 pub(crate) struct Resources {
     list: Vec<Resource>,
+    /// Whether no two objects have the same id, as far as is known.
+    is_checked: bool,
     current: Option<HashMap<Key, usize>>,
     any: Option<HashMap<Key, Vec<usize>>>,
     names: Option<HashMap<String, Vec<usize>>>,
@@ -56,12 +59,21 @@ impl Resources {
         &mut self.list
     }
 
+    /// Returns the objects to change them at these places only.
+    pub(crate) fn places_mut(&mut self, specs: &[FieldSpec]) -> &mut [Resource] {
+        if specs.iter().any(FieldSpec::may_change_ids) {
+            self.forget();
+        }
+        &mut self.list
+    }
+
     pub(crate) fn into_list(self) -> Vec<Resource> {
         self.list
     }
 
     /// Drops the indexes: ids have changed.
     pub(crate) fn forget(&mut self) {
+        self.is_checked = false;
         self.current = None;
         self.any = None;
         self.names = None;
@@ -103,12 +115,18 @@ impl Resources {
 
     /// Fails when two objects have the same id.
     pub(crate) fn check_ids(&mut self, scopes: &Scopes) -> Result<(), Error> {
+        if self.is_checked {
+            return Ok(());
+        }
         let mut seen = HashSet::with_capacity(self.list.len());
         for resource in &self.list {
-            if !seen.insert(key_of(resource, scopes)) {
+            let gvk = resource.borrowed_gvk();
+            let namespace = resource.effective_namespace(scopes);
+            if !seen.insert((gvk, resource.name(), namespace)) {
                 return Err(already_there(resource));
             }
         }
+        self.is_checked = true;
         Ok(())
     }
 
@@ -146,6 +164,7 @@ impl Resources {
     /// Adds the ids of an object to the indexes: it has others now, and still had the old ones.
     pub(crate) fn add_ids_of(&mut self, at: usize, scopes: &Scopes) {
         self.current = None;
+        self.is_checked = false;
         let resource = &self.list[at];
         if let Some(any) = &mut self.any {
             add_ids(any, at, resource, scopes);

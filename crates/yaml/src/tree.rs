@@ -61,7 +61,11 @@ impl From<Tree> for Value {
             Tree::Array(items) => Self::Array(items.into_iter().map(Self::from).collect()),
             Tree::Object(entries) => {
                 let entries = entries.into_iter();
-                Self::Object(entries.map(|(key, tree)| (key.into(), tree.into())).collect())
+                Self::Object(
+                    entries
+                        .map(|(key, tree)| (key.into(), tree.into()))
+                        .collect(),
+                )
             }
         }
     }

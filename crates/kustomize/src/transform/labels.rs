@@ -8,7 +8,7 @@ use crate::field::{Create, FieldSpec, apply_all, kind_name};
 use crate::growth::Growth;
 use crate::id::Gvk;
 use crate::kustomization::{Labels, Strings};
-use crate::resource::{Resource, set_field};
+use crate::resource::{Resource, add_field, quote, replace_keeping_style};
 use crate::shared::{self, Changed};
 
 /// Puts every string into every place of every object.
@@ -23,11 +23,18 @@ pub(crate) fn apply(
     if strings.is_empty() {
         return Ok(());
     }
+    let pairs: Vec<(&str, Node)> = strings
+        .iter()
+        .map(|(key, value)| (key.as_str(), quoted(value)))
+        .collect();
+    let mut styles = Vec::with_capacity(strings.len());
     for resource in list {
+        styles.clear();
+        styles.resize(strings.len(), Style::Plain);
         let mut setter = Setter {
-            strings,
+            pairs: &pairs,
             first_group: resource.n_shared + 1,
-            styles: vec![Style::Plain; strings.len()],
+            styles: &mut styles,
             changed: Changed::new(),
         };
         apply_all(specs, resource, Create::Mapping, &mut |node| {
@@ -43,10 +50,11 @@ pub(crate) fn apply(
 
 /// The strings for one object: all places that are made for one of them share their value.
 struct Setter<'a> {
-    strings: &'a Strings,
+    /// The keys, and the values as they are written at a place that is made.
+    pairs: &'a [(&'a str, Node)],
     first_group: u32,
     /// The style of every string: it is that of the last place that was there before.
-    styles: Vec<Style>,
+    styles: &'a mut [Style],
     /// What was changed where the value is shared with other places.
     changed: Changed,
 }
@@ -57,22 +65,25 @@ impl Setter<'_> {
             return Err(format!("expected a mapping, found {}", kind_name(node)));
         }
         let groups = self.first_group..;
-        for ((group, (key, value)), style) in groups.zip(self.strings).zip(&mut self.styles) {
+        for ((group, (key, value)), style) in groups.zip(self.pairs).zip(&mut *self.styles) {
             growth.add_text(key)?;
-            growth.add_text(value)?;
-            let mut new = written(value, *style);
-            match node.get(key) {
-                None => shared::join(&mut new, group),
-                Some(old) => {
-                    if let Content::Scalar(_, old) = &old.content {
-                        *style = *old;
-                    }
-                    if let Some(group) = shared::group(old) {
-                        self.changed.push((group, written(value, *style)));
-                    }
-                }
+            growth.add_text(value.text().unwrap_or_default())?;
+            let Some(old) = node.get_mut(key) else {
+                let mut new = match style {
+                    Style::Plain => value.clone(),
+                    style => styled(value, *style),
+                };
+                shared::join(&mut new, group);
+                add_field(node, key, new);
+                continue;
+            };
+            if let Content::Scalar(_, old) = &old.content {
+                *style = *old;
             }
-            set_field(node, key, new);
+            if let Some(group) = shared::group(old) {
+                self.changed.push((group, styled(value, *style)));
+            }
+            replace_keeping_style(old, styled(value, *style));
         }
         Ok(())
     }
@@ -80,18 +91,27 @@ impl Setter<'_> {
     /// Gives the places that were made the last style.
     fn restyle(&mut self) {
         let groups = self.first_group..;
-        for ((group, (_, value)), style) in groups.zip(self.strings).zip(&self.styles) {
+        for ((group, (_, value)), style) in groups.zip(self.pairs).zip(&*self.styles) {
             if *style != Style::Plain {
-                self.changed.push((group, written(value, *style)));
+                self.changed.push((group, styled(value, *style)));
             }
         }
     }
 }
 
-fn written(value: &str, style: Style) -> Node {
+/// Returns a string as it is written at a place that is made.
+fn quoted(value: &str) -> Node {
+    let mut node = Node::string(value);
+    quote(&mut node);
+    node
+}
+
+/// Returns a string in another style.
+fn styled(value: &Node, style: Style) -> Node {
+    let text = value.text().unwrap_or_default();
     Node {
         tag: Tag::Str,
-        ..Node::new(Content::Scalar(value.into(), style))
+        ..Node::new(Content::Scalar(text.into(), style))
     }
 }
 
