@@ -13,14 +13,14 @@ use crate::files::Kind;
 use crate::generate::{self, Target};
 use crate::growth::Growth;
 use crate::id::Scopes;
-use crate::kustomization::{FILE_NAMES, Kustomization, Var};
+use crate::kustomization::{FILE_NAMES, Kustomization};
 use crate::load::{Entry, Layer};
 use crate::options::Options;
 use crate::order::{self, Order};
 use crate::origin::{self, Origin};
 use crate::patch::schema::{self, Schema};
 use crate::resource::Resource;
-use crate::resources::Resources;
+use crate::state::State;
 use crate::{crds, hash, plugins, read, references, remaining, vars};
 
 /// How many kustomizations one build may load, those loaded again included.
@@ -42,14 +42,6 @@ pub(crate) struct Metadata {
     pub origin: bool,
     pub transformers: bool,
     pub managed_by: bool,
-}
-
-/// What has been accumulated.
-#[derive(Default)]
-pub(crate) struct State {
-    pub resources: Resources,
-    pub config: Arc<Config>,
-    pub vars: Vec<Var>,
 }
 
 /// One build.
@@ -253,13 +245,18 @@ impl Build {
             .within(|| "transformers".into())?;
         self.validate(layer, loaded, state)
             .within(|| "validators".into())?;
-        vars::record(
-            &mut state.vars,
-            &file.vars,
-            &mut state.resources,
-            &self.scopes,
-        )
-        .within(|| "vars".into())
+        self.record_vars(file, state).within(|| "vars".into())
+    }
+
+    fn record_vars(&self, file: &Kustomization, state: &mut State) -> Result<(), Error> {
+        if file.vars.is_empty() {
+            return Ok(());
+        }
+        let mut vars = std::mem::take(&mut state.vars);
+        let resources = state.resources(&self.growth)?;
+        vars::record(&mut vars, &file.vars, resources, &self.scopes)?;
+        state.vars = vars;
+        Ok(())
     }
 
     /// Runs the configured validators, which must leave the objects as they are.
@@ -273,8 +270,8 @@ impl Build {
             return Ok(());
         }
         let configs = self.plugins(layer, loaded, &loaded.file.validators)?;
-        let before: Vec<yaml::Node> = state
-            .resources
+        let resources = state.resources(&self.growth)?;
+        let before: Vec<yaml::Node> = resources
             .iter()
             .map(|resource| {
                 let mut node = resource.node.clone();
@@ -284,11 +281,10 @@ impl Build {
             .collect();
         // A validator is not recorded.
         for (validator, _) in configured(layer, &configs)? {
-            validator.run(&mut state.resources, self.context())?;
+            validator.run(resources, self.context())?;
         }
-        let is_same = before.len() == state.resources.len()
-            && state
-                .resources
+        let is_same = before.len() == resources.len()
+            && resources
                 .iter()
                 .zip(&before)
                 .all(|(now, before)| unvalidated(now) == *before);
@@ -316,14 +312,15 @@ impl Build {
                 Ok(inline) if !inline.is_empty() => {
                     for mut resource in inline {
                         resource.origin = self.metadata.tracked.then(|| origin.clone());
-                        state.resources.append(resource, &self.scopes)?;
+                        let resources = state.resources(&self.growth)?;
+                        resources.append(resource, &self.scopes)?;
                     }
                 }
                 _ => paths.push(entry.clone()),
             }
         }
         self.add_resources(layer, &paths, &mut state)?;
-        Ok(state.resources.into_list())
+        Ok(std::mem::take(state.resources(&self.growth)?).into_list())
     }
 
     fn run_plugins(
@@ -333,7 +330,7 @@ impl Build {
         state: &mut State,
     ) -> Result<(), Error> {
         for (transformer, origin) in configured(layer, configs)? {
-            transformer.run(&mut state.resources, self.context())?;
+            transformer.run(state.resources(&self.growth)?, self.context())?;
             self.record(state, &origin)?;
         }
         Ok(())
@@ -391,17 +388,16 @@ impl Build {
                         if self.n_objects > OBJECTS_MAX {
                             return Err(Error::invalid("too many objects"));
                         }
-                        state
-                            .resources
+                        let resources = state.resources(&self.growth)?;
+                        resources
                             .append(resource, &self.scopes)
                             .within(|| path.clone())?;
                     }
                 }
                 Entry::Folder(child) => {
-                    let below = self.accumulate_base(&child)?;
+                    let mut below = self.accumulate_base(&child)?;
                     state
-                        .resources
-                        .append_all(below.resources, &self.scopes)
+                        .take_objects(&mut below, &self.growth, &self.scopes)
                         .within(|| path.clone())?;
                     merge_config(&mut state.config, below.config).within(|| path.clone())?;
                     vars::merge(&mut state.vars, below.vars).within(|| path.clone())?;
@@ -472,7 +468,7 @@ impl Build {
             if self.metadata.tracked {
                 resource.origin = Some(Origin::builtin(&layer.shown_path(loaded.name), kind));
             }
-            absorb(&mut state.resources, resource, &self.scopes).within(place)?;
+            absorb(state.resources(&self.growth)?, resource, &self.scopes).within(place)?;
         }
         let place = || "generators".into();
         for config in self
@@ -484,7 +480,7 @@ impl Build {
             if self.metadata.tracked {
                 resource.origin = Some(Origin::plugin(&config));
             }
-            absorb(&mut state.resources, resource, &self.scopes).within(place)?;
+            absorb(state.resources(&self.growth)?, resource, &self.scopes).within(place)?;
         }
         Ok(())
     }
@@ -494,7 +490,7 @@ impl Build {
     /// Fails when the records take too much.
     pub(crate) fn record(&self, state: &mut State, transformer: &Origin) -> Result<(), Error> {
         if self.metadata.tracked {
-            for resource in state.resources.contents_mut() {
+            for resource in state.resources(&self.growth)?.contents_mut() {
                 self.growth.add(RECORD_BYTES).map_err(Error::Invalid)?;
                 origin::record(resource, transformer);
                 resource.write_strings("annotations");
@@ -504,13 +500,9 @@ impl Build {
     }
 
     /// Does what is done once, when every layer is accumulated.
-    fn finish(&self, state: State) -> Result<Vec<Resource>, Error> {
-        let State {
-            resources,
-            config,
-            vars,
-        } = state;
-        let mut list = resources.into_list();
+    fn finish(&self, mut state: State) -> Result<Vec<Resource>, Error> {
+        let mut list = std::mem::take(state.resources(&self.growth)?).into_list();
+        let State { config, vars, .. } = state;
         add_hashes(&mut list, &self.scopes)?;
         references::fix(&mut list, &config, &self.scopes)?;
         vars::resolve(&mut list, &vars, &config, &self.growth)?;

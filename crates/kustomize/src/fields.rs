@@ -3,7 +3,7 @@
 //! Patches first, then namespace, names, labels and annotations, the old JSON patches, replicas,
 //! images and replacements. The order is fixed: it does not depend on the file.
 
-use crate::build::{Build, Loaded, State};
+use crate::build::{Build, Loaded};
 use crate::decode::{Decode, Unknown};
 use crate::error::{Error, Place};
 use crate::kustomization::ReplacementField;
@@ -11,9 +11,12 @@ use crate::load::Layer;
 use crate::origin::Origin;
 use crate::patch::{self, Context};
 use crate::resource::Resource;
+use crate::state::{Change, State};
+use crate::transform::images::NewImage;
+use crate::transform::labels::Labelling;
 use crate::transform::name::Affix;
 use crate::transform::namespace::{Namespace, Subjects};
-use crate::transform::{images, labels, name, namespace, replicas};
+use crate::transform::{labels, name, namespace, replicas};
 use crate::{read, replacements};
 
 impl Build {
@@ -34,7 +37,9 @@ impl Build {
         state: &mut State,
     ) -> Result<(), Error> {
         let file = &loaded.file;
-        let origin = |kind: &str| Origin::builtin(&layer.shown_path(loaded.name), kind);
+        let shown = layer.shown_path(loaded.name);
+        let place = layer.tree_path(loaded.name);
+        let origin = |kind: &str| Origin::builtin(&shown, kind);
         self.patch(layer, loaded, state)?;
         if !file.namespace.is_empty() {
             self.set_namespace(&file.namespace, state)
@@ -55,11 +60,12 @@ impl Build {
         ];
         for (affix, field, kind) in affixes {
             if !affix.is_empty() {
+                let (resources, config) = state.parts(&self.growth)?;
                 let specs = match affix {
-                    Affix::Prefix(_) => &state.config.name_prefix,
-                    Affix::Suffix(_) => &state.config.name_suffix,
+                    Affix::Prefix(_) => &config.name_prefix,
+                    Affix::Suffix(_) => &config.name_suffix,
                 };
-                name::apply(state.resources.list_mut(), affix, specs, self.context())
+                name::apply(resources.list_mut(), affix, specs, self.context())
                     .within(|| field.into())?;
                 self.record(state, &origin(kind))?;
             }
@@ -71,23 +77,20 @@ impl Build {
             self.record(state, &origin("PatchJson6902Transformer"))?;
         }
         for replica in &file.replicas {
-            replicas::apply(&mut state.resources, replica, &state.config.replicas)
-                .within(|| "replicas".into())?;
+            let (resources, config) = state.parts(&self.growth)?;
+            replicas::apply(resources, replica, &config.replicas).within(|| "replicas".into())?;
             self.record(state, &origin("ReplicaCountTransformer"))?;
         }
         for image in &file.images {
-            images::apply(
-                state.resources.places_mut(&state.config.images),
-                image,
-                &state.config.images,
-                &self.growth,
-            )
-            .within(|| "images".into())?;
+            let specs = state.config.images.clone();
+            let image = NewImage::new(image.clone(), specs).within(|| "images".into())?;
+            state.put_off(Change::Image(image), &place, "images");
             self.record(state, &origin("ImageTagTransformer"))?;
         }
         if !file.replacements.is_empty() {
             let entries = replacements(layer, &file.replacements)?;
-            replacements::apply(&mut state.resources, &entries, self.context())?;
+            let resources = state.resources(&self.growth)?;
+            replacements::apply(resources, &entries, self.context())?;
             self.record(state, &origin("ReplacementTransformer"))?;
         }
         Ok(())
@@ -101,53 +104,38 @@ impl Build {
     ) -> Result<(), Error> {
         let file = &loaded.file;
         let shown = layer.shown_path(loaded.name);
+        let place = layer.tree_path(loaded.name);
         for entry in &file.labels {
-            let place = || "labels".into();
-            let specs = labels::specs(entry, &state.config).within(place)?;
-            labels::apply(
-                state.resources.places_mut(&specs),
-                &entry.pairs,
-                &specs,
-                &self.growth,
-            )
-            .within(place)?;
+            let specs = labels::specs(entry, &state.config).within(|| "labels".into())?;
+            let labelling = Labelling::new(&entry.pairs, specs);
+            state.put_off(Change::Labels(labelling), &place, "labels");
             self.record(state, &Origin::builtin(&shown, "LabelTransformer"))?;
         }
         if !file.labels.is_empty() || !file.common_labels.is_empty() {
-            let specs = &state.config.common_labels;
-            labels::apply(
-                state.resources.places_mut(specs),
-                &file.common_labels,
-                specs,
-                &self.growth,
-            )
-            .within(|| "commonLabels".into())?;
+            let specs = state.config.common_labels.clone();
+            let labelling = Labelling::new(&file.common_labels, specs);
+            state.put_off(Change::Labels(labelling), &place, "commonLabels");
             self.record(state, &Origin::builtin(&shown, "LabelTransformer"))?;
         }
         if !file.common_annotations.is_empty() {
-            let specs = &state.config.common_annotations;
-            labels::apply(
-                state.resources.places_mut(specs),
-                &file.common_annotations,
-                specs,
-                &self.growth,
-            )
-            .within(|| "commonAnnotations".into())?;
+            let specs = state.config.common_annotations.clone();
+            let labelling = Labelling::new(&file.common_annotations, specs);
+            state.put_off(Change::Labels(labelling), &place, "commonAnnotations");
             self.record(state, &Origin::builtin(&shown, "AnnotationsTransformer"))?;
         }
         Ok(())
     }
 
     fn set_namespace(&self, namespace: &str, state: &mut State) -> Result<(), Error> {
+        let (resources, config) = state.parts(&self.growth)?;
         let transformer = Namespace {
             namespace,
             unset_only: false,
             subjects: Subjects::DefaultOnly,
-            specs: &state.config.namespace,
+            specs: &config.namespace,
         };
-        namespace::apply(state.resources.list_mut(), &transformer, self.context())?;
-        state
-            .resources
+        namespace::apply(resources.list_mut(), &transformer, self.context())?;
+        resources
             .check_ids(&self.scopes)
             .within(|| "namespace transformation produces ID conflict".into())
     }
@@ -160,17 +148,21 @@ impl Build {
     ) -> Result<(), Error> {
         let file = &loaded.file;
         let shown = layer.shown_path(loaded.name);
-        self.used_schema |= !file.patches.is_empty() || !file.patches_strategic_merge.is_empty();
+        if file.patches.is_empty() && file.patches_strategic_merge.is_empty() {
+            return Ok(());
+        }
+        self.used_schema = true;
         let context = self.context();
+        let resources = state.resources(&self.growth)?;
         if !file.patches_strategic_merge.is_empty() {
             let patches = strategic_patches(layer, &file.patches_strategic_merge)
                 .within(|| "patchesStrategicMerge".into())?;
             for patch in patches {
-                patch::merge_by_id(&mut state.resources, patch, context)
+                patch::merge_by_id(resources, patch, context)
                     .within(|| "patchesStrategicMerge".into())?;
             }
-            state.resources.drop_empty();
-            state.resources.check_ids(&self.scopes)?;
+            resources.drop_empty();
+            resources.check_ids(&self.scopes)?;
             self.record(
                 state,
                 &Origin::builtin(&shown, "PatchStrategicMergeTransformer"),
@@ -186,7 +178,7 @@ impl Build {
             let options = entry.options.clone().unwrap_or_default();
             let context = self.context();
             patch::apply(
-                &mut state.resources,
+                state.resources(&self.growth)?,
                 patch,
                 entry.target.as_ref(),
                 &options,
@@ -195,7 +187,7 @@ impl Build {
             .map_err(|error| error.within(place))?;
             self.record(state, &Origin::builtin(&shown, "PatchTransformer"))?;
         }
-        state.resources.drop_empty();
+        state.resources(&self.growth)?.drop_empty();
         Ok(())
     }
 
@@ -216,8 +208,9 @@ impl Build {
         let patch = patch::json6902::JsonPatch::read(text.trim()).map_err(Error::Invalid)?;
         let selector = crate::select::TargetSelector::new(target)?;
         let context = self.context();
-        for at in selector.select(&mut state.resources, &self.scopes) {
-            patch::apply_json(&mut state.resources, at, &patch, false, context)?;
+        let resources = state.resources(&self.growth)?;
+        for at in selector.select(resources, &self.scopes) {
+            patch::apply_json(resources, at, &patch, false, context)?;
         }
         Ok(())
     }

@@ -178,15 +178,11 @@ mod tests {
     fn labels_count_on_every_object() {
         let object = Resource::new(Node::mapping());
         let strings = std::iter::once(("a".to_owned(), "b".to_owned())).collect();
-        let specs = [crate::field::FieldSpec::new(
-            crate::id::Gvk::default(),
-            "metadata/labels",
-            true,
-        )];
-        let apply = |growth: &Growth| {
-            crate::transform::labels::apply(&mut [object.clone()], &strings, &specs, growth)
-        };
-        assert!(apply(&Growth::default()).is_ok());
-        assert!(apply(&full()).is_err());
+        let kinds = crate::id::Gvk::default();
+        let spec = crate::field::FieldSpec::new(kinds, "metadata/labels", true);
+        let labelling = crate::transform::labels::Labelling::new(&strings, vec![spec]);
+        let put = |growth: &Growth| labelling.put(&mut object.clone(), growth);
+        assert!(put(&Growth::default()).is_ok());
+        assert!(put(&full()).is_err());
     }
 }

@@ -43,6 +43,7 @@ mod resources;
 mod select;
 mod separate;
 mod shared;
+mod state;
 mod transform;
 mod value;
 mod vars;

@@ -20,9 +20,11 @@ use crate::patch::{self, Context, Parsed};
 use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::select::TargetSelector;
+use crate::transform::images::NewImage;
+use crate::transform::labels::Labelling;
 use crate::transform::name::Affix;
 use crate::transform::namespace::{Namespace, Subjects};
-use crate::transform::{images, labels, name, namespace, replicas, value_add};
+use crate::transform::{name, namespace, replicas, value_add};
 
 record! {
     /// Every field that the builtin plugins have.
@@ -332,12 +334,11 @@ impl Transformer {
     pub(crate) fn run(self, resources: &mut Resources, context: Context<'_>) -> Result<(), Error> {
         let scopes = context.scopes;
         match self {
-            Self::Annotations(strings, specs) | Self::Labels(strings, specs) => labels::apply(
-                resources.places_mut(&specs),
-                &strings,
-                &specs,
-                context.growth,
-            ),
+            Self::Annotations(strings, specs) | Self::Labels(strings, specs) => {
+                let labelling = Labelling::new(&strings, specs);
+                let mut list = resources.places_mut(&labelling.specs).iter_mut();
+                list.try_for_each(|resource| labelling.put(resource, context.growth))
+            }
             Self::Namespace { namespace, .. } if namespace.is_empty() => Ok(()),
             Self::Namespace {
                 namespace,
@@ -370,7 +371,9 @@ impl Transformer {
                 Ok(())
             }
             Self::Image(image, specs) => {
-                images::apply(resources.places_mut(&specs), &image, &specs, context.growth)
+                let image = NewImage::new(image, specs)?;
+                let mut list = resources.places_mut(&image.specs).iter_mut();
+                list.try_for_each(|resource| image.put(resource, context.growth))
             }
             Self::Replicas(replica, specs) => replicas::apply(resources, &replica, &specs),
             Self::Patch {

@@ -314,3 +314,48 @@ fn objects_get_the_file_names_that_kustomize_gives_them() {
          rbac.authorization.k8s.io_v1_clusterrole_system:x.yaml v1_namespace_n.yaml"
     );
 }
+
+#[test]
+fn what_a_base_puts_on_its_objects_stays_with_them() {
+    let mut files = MemoryFiles::new();
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    for name in ["a", "b"] {
+        let text = format!("resources: [r.yaml]\ncommonAnnotations: {{of: {name}}}\n");
+        files.insert(&format!("{name}/kustomization.yaml"), text);
+        files.insert(&format!("{name}/r.yaml"), map(name));
+    }
+    files.insert("c.yaml", map("c"));
+    files.insert(
+        "kustomization.yaml",
+        "resources: [a, b, c.yaml]\nnamePrefix: p-\ncommonLabels: {all: \"yes\"}\n",
+    );
+    let objects = build(&files, ".", &Options::default()).expect("a build");
+    let text = render(&objects);
+    for (name, annotations) in [
+        ("a", "  annotations:\n    of: a\n"),
+        ("b", "  annotations:\n    of: b\n"),
+        ("c", ""),
+    ] {
+        let metadata =
+            format!("metadata:\n{annotations}  labels:\n    all: \"yes\"\n  name: p-{name}\n");
+        assert!(text.contains(&metadata), "{metadata}\n{text}");
+    }
+}
+
+#[test]
+fn a_change_that_was_put_off_is_blamed_on_its_file() {
+    let mut files = MemoryFiles::new();
+    files.insert("kustomization.yaml", "resources: [base]\nnamePrefix: p-\n");
+    files.insert(
+        "base/kustomization.yaml",
+        "resources: [r.yaml]\ncommonAnnotations: {a: b}\n",
+    );
+    files.insert(
+        "base/r.yaml",
+        custom("").replace("{name: foo}", "{name: foo, annotations: x}"),
+    );
+    let error = build(&files, ".", &Options::default()).expect_err("annotations are a text");
+    let error = error.to_string();
+    assert!(error.contains("base/kustomization.yaml"), "{error}");
+    assert!(error.contains("commonAnnotations"), "{error}");
+}

@@ -12,35 +12,18 @@ use crate::growth::Growth;
 use crate::kustomization::Image;
 use crate::resource::{Resource, is_null, replace_keeping_style};
 
-/// Changes the images of every object that an entry names.
-///
-/// Fails when the name of an entry is not a regular expression, and when an image is not a
-/// scalar.
-pub(crate) fn apply(
-    list: &mut [Resource],
-    image: &Image,
-    specs: &[FieldSpec],
-    growth: &Growth,
-) -> Result<(), Error> {
-    let entry = Entry::new(image)?;
-    for resource in list {
-        if resource.kind() == "CustomResourceDefinition" {
-            continue;
-        }
-        let set = &mut |node: &mut Node| entry.set(node, growth);
-        containers(&mut resource.node, set).within(|| resource.id().to_string())?;
-        apply_all(specs, resource, Create::Nothing, set)?;
-    }
-    Ok(())
-}
-
-struct Entry<'a> {
-    image: &'a Image,
+/// An entry of `images`, and the configured places.
+pub(crate) struct NewImage {
+    image: Image,
     pattern: Regex,
+    pub specs: Vec<FieldSpec>,
 }
 
-impl<'a> Entry<'a> {
-    fn new(image: &'a Image) -> Result<Self, Error> {
+impl NewImage {
+    /// Returns the entry, ready for use.
+    ///
+    /// Fails when its name is not a regular expression.
+    pub(crate) fn new(image: Image, specs: Vec<FieldSpec>) -> Result<Self, Error> {
         // The name is a part of the expression as it stands: so does kustomize.
         let pattern = format!(
             "^{}(:[a-zA-Z0-9_.{{}}-]*)?(@sha256:[a-zA-Z0-9_.{{}}-]*)?$",
@@ -48,7 +31,23 @@ impl<'a> Entry<'a> {
         );
         let pattern = Regex::new(&pattern)
             .map_err(|error| Error::invalid(error.to_string()).within(image.name.clone()))?;
-        Ok(Self { image, pattern })
+        Ok(Self {
+            image,
+            pattern,
+            specs,
+        })
+    }
+
+    /// Changes the images of an object that the entry names.
+    ///
+    /// Fails when an image is not a scalar.
+    pub(crate) fn put(&self, resource: &mut Resource, growth: &Growth) -> Result<(), Error> {
+        if resource.kind() == "CustomResourceDefinition" {
+            return Ok(());
+        }
+        let set = &mut |node: &mut Node| self.set(node, growth);
+        containers(&mut resource.node, set).within(|| resource.id().to_string())?;
+        apply_all(&self.specs, resource, Create::Nothing, set)
     }
 
     fn set(&self, node: &mut Node, growth: &Growth) -> Result<(), String> {
@@ -65,7 +64,7 @@ impl<'a> Entry<'a> {
             return Ok(());
         }
         let (mut name, mut tag, mut digest) = split(text);
-        let image = self.image;
+        let image = &self.image;
         if !image.new_name.is_empty() {
             name = &image.new_name;
         }

@@ -11,50 +11,54 @@ use crate::kustomization::{Labels, Strings};
 use crate::resource::{Resource, add_field, quote, replace_keeping_style};
 use crate::shared::{self, Changed};
 
-/// Puts every string into every place of every object.
-///
-/// Fails when something other than a mapping stands at a place, or the build adds too much.
-pub(crate) fn apply(
-    list: &mut [Resource],
-    strings: &Strings,
-    specs: &[FieldSpec],
-    growth: &Growth,
-) -> Result<(), Error> {
-    if strings.is_empty() {
-        return Ok(());
+/// Strings, and the places that they are put into.
+pub(crate) struct Labelling {
+    /// The keys, and the values as they are written at a place that is made.
+    pairs: Vec<(String, Node)>,
+    pub specs: Vec<FieldSpec>,
+}
+
+impl Labelling {
+    pub(crate) fn new(strings: &Strings, specs: Vec<FieldSpec>) -> Self {
+        let pairs = strings
+            .iter()
+            .map(|(key, value)| (key.clone(), quoted(value)));
+        Self {
+            pairs: pairs.collect(),
+            specs,
+        }
     }
-    let pairs: Vec<(&str, Node)> = strings
-        .iter()
-        .map(|(key, value)| (key.as_str(), quoted(value)))
-        .collect();
-    let mut styles = Vec::with_capacity(strings.len());
-    for resource in list {
-        styles.clear();
-        styles.resize(strings.len(), Style::Plain);
+
+    /// Puts every string into every place of an object.
+    ///
+    /// Fails when something other than a mapping stands at a place, or the build adds too much.
+    pub(crate) fn put(&self, resource: &mut Resource, growth: &Growth) -> Result<(), Error> {
+        if self.pairs.is_empty() {
+            return Ok(());
+        }
         let mut setter = Setter {
-            pairs: &pairs,
+            pairs: &self.pairs,
             first_group: resource.n_shared + 1,
-            styles: &mut styles,
+            styles: vec![Style::Plain; self.pairs.len()],
             changed: Changed::new(),
         };
-        apply_all(specs, resource, Create::Mapping, &mut |node| {
+        apply_all(&self.specs, resource, Create::Mapping, &mut |node| {
             setter.put(node, growth)
         })?;
         setter.restyle();
-        let n_groups = u32::try_from(strings.len()).unwrap_or(u32::MAX);
+        let n_groups = u32::try_from(self.pairs.len()).unwrap_or(u32::MAX);
         resource.n_shared = resource.n_shared.saturating_add(n_groups);
         shared::spread(&mut resource.node, &setter.changed);
+        Ok(())
     }
-    Ok(())
 }
 
 /// The strings for one object: all places that are made for one of them share their value.
 struct Setter<'a> {
-    /// The keys, and the values as they are written at a place that is made.
-    pairs: &'a [(&'a str, Node)],
+    pairs: &'a [(String, Node)],
     first_group: u32,
     /// The style of every string: it is that of the last place that was there before.
-    styles: &'a mut [Style],
+    styles: Vec<Style>,
     /// What was changed where the value is shared with other places.
     changed: Changed,
 }
@@ -65,7 +69,7 @@ impl Setter<'_> {
             return Err(format!("expected a mapping, found {}", kind_name(node)));
         }
         let groups = self.first_group..;
-        for ((group, (key, value)), style) in groups.zip(self.pairs).zip(&mut *self.styles) {
+        for ((group, (key, value)), style) in groups.zip(self.pairs).zip(&mut self.styles) {
             growth.add_text(key)?;
             growth.add_text(value.text().unwrap_or_default())?;
             let Some(old) = node.get_mut(key) else {
@@ -91,7 +95,7 @@ impl Setter<'_> {
     /// Gives the places that were made the last style.
     fn restyle(&mut self) {
         let groups = self.first_group..;
-        for ((group, (_, value)), style) in groups.zip(self.pairs).zip(&*self.styles) {
+        for ((group, (_, value)), style) in groups.zip(self.pairs).zip(&self.styles) {
             if *style != Style::Plain {
                 self.changed.push((group, styled(value, *style)));
             }
