@@ -19,6 +19,10 @@ mod update;
 
 use anyhow::Context;
 
+/// The product's allocator: what is measured here is what runs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
 struct Size {

@@ -16,6 +16,10 @@ use kustomize::{FolderFiles, Options, Order};
 
 use input::Shape;
 
+/// The product's allocator: what is measured here is what runs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Ticks of a second in `/proc/self/stat`: the same on all of Linux's usual architectures.
 const TICKS_A_SECOND: f64 = 100.0;
 /// Objects, and the target for the ratio of CPU time.

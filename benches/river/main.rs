@@ -17,6 +17,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+/// The product's allocator: what is measured here is what runs there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long everything may take.
 const TIME_MAX: Duration = Duration::from_secs(115);
 

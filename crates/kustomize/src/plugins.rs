@@ -20,6 +20,7 @@ use crate::patch::{self, Context, Parsed};
 use crate::resource::Resource;
 use crate::resources::Resources;
 use crate::select::TargetSelector;
+use crate::state::Change;
 use crate::transform::images::NewImage;
 use crate::transform::labels::Labelling;
 use crate::transform::name::Affix;
@@ -336,8 +337,7 @@ impl Transformer {
         match self {
             Self::Annotations(strings, specs) | Self::Labels(strings, specs) => {
                 let labelling = Labelling::new(&strings, specs);
-                let mut list = resources.places_mut(&labelling.specs).iter_mut();
-                list.try_for_each(|resource| labelling.put(resource, context.growth))
+                Change::Labels(labelling).make_all(resources, context.growth)
             }
             Self::Namespace { namespace, .. } if namespace.is_empty() => Ok(()),
             Self::Namespace {
@@ -372,8 +372,7 @@ impl Transformer {
             }
             Self::Image(image, specs) => {
                 let image = NewImage::new(image, specs)?;
-                let mut list = resources.places_mut(&image.specs).iter_mut();
-                list.try_for_each(|resource| image.put(resource, context.growth))
+                Change::Image(image).make_all(resources, context.growth)
             }
             Self::Replicas(replica, specs) => replicas::apply(resources, &replica, &specs),
             Self::Patch {

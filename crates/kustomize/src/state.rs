@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::field::FieldSpec;
 use crate::growth::Growth;
 use crate::id::Scopes;
 use crate::kustomization::Var;
@@ -40,12 +41,23 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    fn may_change_ids(&self) -> bool {
-        let specs = match self {
+    /// Changes every object now.
+    ///
+    /// Fails when the change does not fit one.
+    pub(crate) fn make_all(self, resources: &mut Resources, growth: &Growth) -> Result<(), Error> {
+        let mut list = resources.places_mut(self.specs()).iter_mut();
+        list.try_for_each(|resource| self.make(resource, growth))
+    }
+
+    fn specs(&self) -> &[FieldSpec] {
+        match self {
             Self::Labels(labelling) => &labelling.specs,
             Self::Image(image) => &image.specs,
-        };
-        specs.iter().any(crate::field::FieldSpec::may_change_ids)
+        }
+    }
+
+    fn may_change_ids(&self) -> bool {
+        self.specs().iter().any(FieldSpec::may_change_ids)
     }
 
     fn make(&self, resource: &mut Resource, growth: &Growth) -> Result<(), Error> {

@@ -321,8 +321,8 @@ fn what_a_base_puts_on_its_objects_stays_with_them() {
     let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
     for name in ["a", "b"] {
         let text = format!("resources: [r.yaml]\ncommonAnnotations: {{of: {name}}}\n");
-        files.insert(&format!("{name}/kustomization.yaml"), text);
-        files.insert(&format!("{name}/r.yaml"), map(name));
+        files.insert(format!("{name}/kustomization.yaml"), text);
+        files.insert(format!("{name}/r.yaml"), map(name));
     }
     files.insert("c.yaml", map("c"));
     files.insert(
