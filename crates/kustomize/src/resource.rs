@@ -64,7 +64,7 @@ pub(crate) struct Resource {
     /// The vars that take their value from here.
     pub vars: Vec<String>,
     /// How many groups of labels that share a value were made.
-    pub n_shared: u32,
+    pub n_shared: u16,
     pub origin: Option<Origin>,
     pub transformations: Vec<Origin>,
 }

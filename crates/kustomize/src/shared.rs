@@ -7,15 +7,15 @@
 use yaml::{Content, Node};
 
 /// A group whose value was changed, and the node that it is now.
-pub(crate) type Changed = Vec<(u32, Node)>;
+pub(crate) type Changed = Vec<(u16, Node)>;
 
 /// Returns the group of a node, if it shares its value.
-pub(crate) fn group(node: &Node) -> Option<u32> {
+pub(crate) fn group(node: &Node) -> Option<u16> {
     (node.line == 0 && node.column > 0).then_some(node.column)
 }
 
 /// Puts a node into a group.
-pub(crate) fn join(node: &mut Node, group: u32) {
+pub(crate) fn join(node: &mut Node, group: u16) {
     node.line = 0;
     node.column = group;
 }
@@ -29,7 +29,7 @@ pub(crate) fn spread(root: &mut Node, changed: &Changed) {
         let Some(own) = group(node) else { return };
         if let Some((_, new)) = changed.iter().rev().find(|(group, _)| *group == own) {
             node.content.clone_from(&new.content);
-            node.tag.clone_from(&new.tag);
+            node.tag = new.tag;
         }
     });
 }

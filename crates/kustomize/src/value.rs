@@ -128,7 +128,7 @@ impl Scalar {
             {
                 return self.string();
             }
-            Tag::Str | Tag::Other(_) | Tag::Merge => return self.string(),
+            Tag::Str | Tag::Other | Tag::Merge => return self.string(),
             Tag::Binary => {
                 use base64::Engine;
                 let joined: String = self.text.split_ascii_whitespace().collect();

@@ -111,7 +111,7 @@ fn scalar(node: &Node, text: &str, style: Style) -> Result<Scalar, Error> {
     let is_text = || Ok(Scalar::Text(text.to_owned()));
     let plain = match &node.tag {
         Tag::None if style != Style::Plain => return is_text(),
-        Tag::Str | Tag::Other(_) | Tag::Merge => return is_text(),
+        Tag::Str | Tag::Other | Tag::Merge => return is_text(),
         Tag::Binary => {
             let bytes = base64::engine::general_purpose::STANDARD
                 .decode(text.split_ascii_whitespace().collect::<String>());

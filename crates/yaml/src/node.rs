@@ -32,8 +32,8 @@ pub struct Node {
     pub tag: Tag,
     /// The source line, from 1; 0 for a node that was made by a program.
     pub line: u32,
-    /// The source column, from 1; 0 for a node that was made by a program.
-    pub column: u32,
+    /// The source column, from 1, or the last that fits; 0 for a node that was made by a program.
+    pub column: u16,
     /// Of a key: the JSON in a comment that ends its line, which tells some tools its type. It is
     /// rare, so that one word here must do: trees are large, and their size is time.
     pub note: Option<Box<Box<str>>>,
@@ -75,7 +75,7 @@ pub enum Layout {
 }
 
 /// The tag that was written on a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tag {
     /// No tag.
     None,
@@ -95,8 +95,8 @@ pub enum Tag {
     Binary,
     /// `!!merge`
     Merge,
-    /// Any other, as written.
-    Other(Box<Box<str>>),
+    /// Any other: what it is makes no difference to what a node means.
+    Other,
 }
 
 impl Tag {
@@ -111,20 +111,16 @@ impl Tag {
             Some("binary") => Self::Binary,
             Some("merge") => Self::Merge,
             Some("map" | "seq") => Self::None,
-            Some(other) => Self::other(&format!("!!{other}")),
+            Some(_) => Self::Other,
             None if tag.suffix().is_empty() || tag.handle().is_empty() && tag.suffix() == "!" => {
                 Self::Str
             }
-            None => Self::other(&format!("{}{}", tag.handle(), tag.suffix())),
+            None => Self::Other,
         }
     }
 
-    fn other(tag: &str) -> Self {
-        Self::Other(Box::new(tag.into()))
-    }
-
     /// Returns the tag as a text writes it; empty without one.
-    pub fn as_str(&self) -> &str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "",
             Self::Str => "!!str",
@@ -135,7 +131,7 @@ impl Tag {
             Self::Timestamp => "!!timestamp",
             Self::Binary => "!!binary",
             Self::Merge => "!!merge",
-            Self::Other(tag) => tag,
+            Self::Other => "!",
         }
     }
 }
@@ -249,7 +245,7 @@ impl Node {
     }
 
     pub(crate) fn error(&self, problem: Problem) -> Error {
-        Error::new(self.line, self.column, problem)
+        Error::new(self.line, self.column.into(), problem)
     }
 }
 
@@ -389,7 +385,7 @@ impl<'text> Reader<'text> {
             content,
             tag: tag.map_or(Tag::None, |tag| Tag::read(&tag)),
             line,
-            column,
+            column: column.try_into().unwrap_or(u16::MAX),
             note: None,
         };
         match event {
@@ -493,7 +489,7 @@ impl<'text> Reader<'text> {
             return Err(node.error(Problem::TooDeep));
         }
         if anchor > 0 {
-            self.charge(weight, node.line, node.column)?;
+            self.charge(weight, node.line, node.column.into())?;
             self.anchors.insert(
                 anchor,
                 Anchored {
@@ -591,7 +587,7 @@ mod tests {
 
     #[test]
     fn a_node_stays_small() {
-        assert!(size_of::<Node>() <= 64);
+        assert!(size_of::<Node>() <= 48);
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(crate) fn read(text: &str) -> Option<Node> {
 }
 
 /// A line and a column.
-type Position = (u32, u32);
+type Position = (u32, u16);
 
 struct Reader<'text> {
     text: &'text str,
@@ -447,8 +447,8 @@ impl<'text> Reader<'text> {
     }
 }
 
-fn column(offset: usize) -> u32 {
-    u32::try_from(offset + 1).unwrap_or(u32::MAX)
+fn column(offset: usize) -> u16 {
+    u16::try_from(offset + 1).unwrap_or(u16::MAX)
 }
 
 fn style(quote: u8) -> Style {

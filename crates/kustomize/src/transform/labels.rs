@@ -36,6 +36,9 @@ impl Labelling {
         if self.pairs.is_empty() {
             return Ok(());
         }
+        let n_shared = usize::from(resource.n_shared) + self.pairs.len();
+        let n_shared = u16::try_from(n_shared).ok().filter(|n| *n < u16::MAX);
+        let n_shared = n_shared.ok_or_else(|| Error::invalid("too many labels for one object"))?;
         let mut setter = Setter {
             pairs: &self.pairs,
             first_group: resource.n_shared + 1,
@@ -46,8 +49,7 @@ impl Labelling {
             setter.put(node, growth)
         })?;
         setter.restyle();
-        let n_groups = u32::try_from(self.pairs.len()).unwrap_or(u32::MAX);
-        resource.n_shared = resource.n_shared.saturating_add(n_groups);
+        resource.n_shared = n_shared;
         shared::spread(&mut resource.node, &setter.changed);
         Ok(())
     }
@@ -56,7 +58,7 @@ impl Labelling {
 /// The strings for one object: all places that are made for one of them share their value.
 struct Setter<'a> {
     pairs: &'a [(String, Node)],
-    first_group: u32,
+    first_group: u16,
     /// The style of every string: it is that of the last place that was there before.
     styles: Vec<Style>,
     /// What was changed where the value is shared with other places.
