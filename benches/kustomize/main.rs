@@ -26,6 +26,8 @@ const TICKS_A_SECOND: f64 = 100.0;
 const SIZES: [(usize, f64); 3] = [(100, 20.0), (1_000, 50.0), (5_000, 1_000.0)];
 /// The peer builds no more than this unless it is asked to.
 const PEER_OBJECTS_MAX: usize = 1_000;
+/// Builds that a figure is the mean of, at least: the first one also pays for memory that is new.
+const N_BUILDS_MIN: usize = 3;
 /// The size at which memory is measured, in a process of its own, and the one it is compared to.
 const LARGE: usize = 20_000;
 const SMALL: usize = 1_000;
@@ -86,7 +88,7 @@ fn in_own_process(shape: Shape, n_objects: usize) -> anyhow::Result<(f64, u64)> 
 fn alone(shape: Shape, n_objects: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     input::write(folder.path(), shape, n_objects)?;
-    let (seconds, _) = ours(folder.path(), (LARGE / n_objects).min(10))?;
+    let (seconds, _) = ours(folder.path(), (LARGE / n_objects).clamp(N_BUILDS_MIN, 10))?;
     let status = std::fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak = peak.context("VmHWM")?.trim().trim_end_matches(" kB");
@@ -98,7 +100,7 @@ fn alone(shape: Shape, n_objects: usize) -> anyhow::Result<()> {
 fn compare(shape: Shape, n_objects: usize, target: f64, with_peer: bool) -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     input::write(folder.path(), shape, n_objects)?;
-    let (ours, text) = ours(folder.path(), (5_000 / n_objects).max(1))?;
+    let (ours, text) = ours(folder.path(), (5_000 / n_objects).max(N_BUILDS_MIN))?;
     let shape = shape.name();
     if !with_peer {
         println!(
