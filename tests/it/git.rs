@@ -249,28 +249,64 @@ async fn a_range_selects_the_greatest_tag_in_it() {
     }
 }
 
+/// Links of a tree beside its files: the target, and where the link stands.
+const LINKS: [(&str, &str); 5] = [
+    ("../README.md", "apps/up"),
+    ("../../out", "apps/out"),
+    ("/etc/passwd", "absolute"),
+    ("apps/web", "web"),
+    ("loop", "loop"),
+];
+
+/// Checks that these are the files of a build: what they are kept in makes no difference.
+fn check_files(files: &dyn kustomize::Files) {
+    use kustomize::FileError;
+    assert_eq!(files.read("apps/up").unwrap(), b"hello\n");
+    assert_eq!(files.read("web/deploy.yaml").unwrap(), b"image: web:1\n");
+    assert_eq!(files.find("web").unwrap().path, "apps/web");
+    assert_eq!(files.find("apps/out"), Err(FileError::Outside));
+    assert_eq!(files.find("../out"), Err(FileError::Outside));
+    assert_eq!(files.find("absolute"), Err(FileError::Outside));
+    assert_eq!(files.find("loop"), Err(FileError::TooManyLinks));
+    assert_eq!(files.find("none"), Err(FileError::NotFound));
+    assert_eq!(files.find("README.md/x"), Err(FileError::NotFound));
+    assert_eq!(files.read("apps"), Err(FileError::IsFolder));
+    assert_eq!(files.list("README.md"), Err(FileError::IsFile));
+    assert_eq!(
+        files.list("").unwrap(),
+        ["README.md", "absolute", "apps", "loop", "web"]
+    );
+    assert_eq!(files.list("apps").unwrap(), ["out", "run.sh", "up", "web"]);
+}
+
 #[tokio::test]
-async fn a_tree_is_the_files_of_a_build() {
-    use kustomize::{FileError, Files};
+async fn a_folder_memory_and_a_tree_are_the_files_of_a_build_alike() {
+    use kustomize::{FileError, Files, FolderFiles, MemoryFiles};
+    let mut memory = MemoryFiles::new();
+    for (path, text) in FILES {
+        memory.insert(path.trim_start_matches('*'), *text);
+    }
     let server = GitServer::with_repository(FILES).await;
     let work = tempfile::tempdir().unwrap();
     let url = server.path("repo.git").display().to_string();
     git(work.path(), &["clone", "-q", &url, "."]);
-    for (target, link) in [
-        ("../README.md", "apps/up"),
-        ("../../out", "apps/out"),
-        ("/etc/passwd", "absolute"),
-        ("apps/web", "web"),
-        ("loop", "loop"),
-    ] {
+    for (target, link) in LINKS {
         std::os::unix::fs::symlink(target, work.path().join(link)).unwrap();
+        memory.insert_link(link, target);
     }
-    let module = format!("160000,{},module", "1".repeat(40));
-    git(
-        work.path(),
-        &["update-index", "--add", "--cacheinfo", &module],
-    );
+    check_files(&memory);
     git(work.path(), &["add", "apps", "absolute", "web", "loop"]);
+    // What a link out of it leads to must be there, or the link is only broken.
+    let around = tempfile::tempdir().unwrap();
+    std::fs::write(around.path().join("out"), "").unwrap();
+    let folder = around.path().join("files");
+    let prefix = format!("--prefix={}/", folder.display());
+    git(work.path(), &["checkout-index", "-a", &prefix]);
+    check_files(&FolderFiles::new(&folder).unwrap());
+
+    let module = format!("160000,{},module", "1".repeat(40));
+    let add = ["update-index", "--add", "--cacheinfo", &module];
+    git(work.path(), &add);
     git(work.path(), &["commit", "-qm", "links"]);
     git(work.path(), &["push", "-q", "origin", "main"]);
     let room = room();
@@ -278,21 +314,8 @@ async fn a_tree_is_the_files_of_a_build() {
     let checkout = repository.checkout(&main_branch()).await.unwrap();
     let files: Box<dyn Files + Send> = Box::new(checkout.tree.files());
     let check = move || {
-        assert_eq!(files.read("apps/up").unwrap(), b"hello\n");
-        assert_eq!(files.read("web/deploy.yaml").unwrap(), b"image: web:1\n");
-        assert_eq!(files.find("web").unwrap().path, "apps/web");
-        assert_eq!(files.find("apps/out"), Err(FileError::Outside));
-        assert_eq!(files.find("absolute"), Err(FileError::Outside));
-        assert_eq!(files.find("loop"), Err(FileError::TooManyLinks));
+        check_files(&*files);
         assert_eq!(files.find("module"), Err(FileError::NotFound));
-        assert_eq!(files.find("README.md/x"), Err(FileError::NotFound));
-        assert_eq!(files.read("apps"), Err(FileError::IsFolder));
-        assert_eq!(files.list("README.md"), Err(FileError::IsFile));
-        assert_eq!(
-            files.list("").unwrap(),
-            ["README.md", "absolute", "apps", "loop", "web"]
-        );
-        assert_eq!(files.list("apps").unwrap(), ["out", "run.sh", "up", "web"]);
     };
     tokio::task::spawn_blocking(check).await.unwrap();
 }

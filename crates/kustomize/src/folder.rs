@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::files::{FILE_BYTES_MAX, FileError, Files, Found, Kind};
 
+/// The number that the system gives a path with too many links (`ELOOP`).
+const LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
+
 /// A folder on disk, read only.
 #[derive(Debug, Clone)]
 pub struct FolderFiles {
@@ -94,6 +97,7 @@ impl Files for FolderFiles {
 fn from_io(error: &std::io::Error) -> FileError {
     match error.kind() {
         std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => FileError::NotFound,
+        _ if error.raw_os_error() == Some(LOOP) => FileError::TooManyLinks,
         _ => FileError::Other(error.to_string()),
     }
 }
