@@ -8,18 +8,24 @@ use std::fmt;
 /// Bytes of all tags of a list together; positions are 32 bits wide.
 pub const TAG_LIST_BYTES_MAX: usize = 1 << 30;
 
+/// Bytes of one piece of the text: a long text that grew as one would be copied again and again.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// Tags descending by bytes, each once.
 #[derive(Clone, Default)]
 pub struct TagList {
-    text: String,
+    pieces: Vec<String>,
+    /// Bytes of all pieces together.
+    n_bytes: usize,
     spans: Vec<Span>,
 }
 
 /// Where a tag stands in the text.
 #[derive(Clone, Copy)]
 struct Span {
-    start: u32,
+    piece: u16,
     len: u16,
+    start: u32,
 }
 
 /// A list that is being collected, in the order of its coming.
@@ -31,15 +37,31 @@ impl TagListBuilder {
     /// the list is full.
     #[must_use]
     pub fn push(&mut self, tag: &str) -> bool {
-        let TagList { text, spans } = &mut self.0;
-        let is_full = text.len() + tag.len() > TAG_LIST_BYTES_MAX;
-        let (Ok(start), Ok(len), false) =
-            (u32::try_from(text.len()), u16::try_from(tag.len()), is_full)
-        else {
+        let TagList {
+            pieces,
+            n_bytes,
+            spans,
+        } = &mut self.0;
+        let Ok(len) = u16::try_from(tag.len()) else {
+            return false;
+        };
+        let last = pieces.last().map(String::len);
+        if last.is_none_or(|bytes| bytes + tag.len() > PIECE_BYTES) {
+            if pieces.len() >= TAG_LIST_BYTES_MAX / PIECE_BYTES {
+                return false;
+            }
+            // The first one grows, since most lists are short.
+            pieces.push(String::with_capacity(last.map_or(0, |_| PIECE_BYTES)));
+        }
+        let (n_before, Some(text)) = (pieces.len() - 1, pieces.last_mut()) else {
+            return false;
+        };
+        let (Ok(piece), Ok(start)) = (u16::try_from(n_before), u32::try_from(text.len())) else {
             return false;
         };
         text.push_str(tag);
-        spans.push(Span { start, len });
+        *n_bytes += tag.len();
+        spans.push(Span { piece, len, start });
         true
     }
 
@@ -60,29 +82,46 @@ impl TagListBuilder {
 
     /// Forgets all but the first `n_tags` that were added.
     pub fn truncate(&mut self, n_tags: usize) {
-        let TagList { text, spans } = &mut self.0;
+        let TagList {
+            pieces,
+            n_bytes,
+            spans,
+        } = &mut self.0;
         if let Some(first) = spans.get(n_tags) {
-            text.truncate(first.start as usize);
+            let piece = usize::from(first.piece);
+            pieces.truncate(piece + 1);
+            if let Some(last) = pieces.get_mut(piece) {
+                last.truncate(first.start as usize);
+            }
             spans.truncate(n_tags);
+            *n_bytes = pieces.iter().map(String::len).sum();
         }
     }
 
     /// Returns the tags in order, each once.
     pub fn sorted(self) -> TagList {
-        let TagList { text, mut spans } = self.0;
-        if spans.is_sorted_by(|a, b| a.in_text(&text) < b.in_text(&text)) {
+        let TagList {
+            pieces,
+            n_bytes,
+            mut spans,
+        } = self.0;
+        if spans.is_sorted_by(|a, b| a.in_text(&pieces) < b.in_text(&pieces)) {
             // Most registries send them so.
             spans.reverse();
-        } else if !spans.is_sorted_by(|a, b| a.in_text(&text) > b.in_text(&text)) {
-            spans = descending(&text, spans);
+        } else if !spans.is_sorted_by(|a, b| a.in_text(&pieces) > b.in_text(&pieces)) {
+            spans = descending(&pieces, spans);
         }
-        TagList { text, spans }
+        TagList {
+            pieces,
+            n_bytes,
+            spans,
+        }
     }
 }
 
 /// Sorts by what differs: the eight bytes behind the beginning that all tags share are compared as
 /// one number, and whole tags only where these are equal.
-fn descending(text: &str, spans: Vec<Span>) -> Vec<Span> {
+fn descending(text: &[String], spans: Vec<Span>) -> Vec<Span> {
     let n_shared = n_shared(text, &spans);
     let mut keyed: Vec<(u64, Span)> = spans
         .into_iter()
@@ -97,7 +136,7 @@ fn descending(text: &str, spans: Vec<Span>) -> Vec<Span> {
 }
 
 /// Returns with how many bytes all tags begin alike.
-fn n_shared(text: &str, spans: &[Span]) -> usize {
+fn n_shared(text: &[String], spans: &[Span]) -> usize {
     let mut tags = spans.iter().map(|span| span.in_text(text).as_bytes());
     let mut shared = tags.next().unwrap_or_default();
     for tag in tags {
@@ -131,25 +170,25 @@ impl TagList {
     /// Returns the tag at a place, the greatest at 0.
     pub fn get(&self, place: usize) -> Option<&str> {
         let span = self.spans.get(place)?;
-        Some(span.in_text(&self.text))
+        Some(span.in_text(&self.pieces))
     }
 
     /// Returns the tags, descending by bytes.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + ExactSizeIterator + Clone {
-        self.spans.iter().map(|span| span.in_text(&self.text))
+        self.spans.iter().map(|span| span.in_text(&self.pieces))
     }
 
     /// Returns whether a tag is in the list.
     pub fn contains(&self, tag: &str) -> bool {
         let place = self
             .spans
-            .binary_search_by(|span| tag.cmp(span.in_text(&self.text)));
+            .binary_search_by(|span| tag.cmp(span.in_text(&self.pieces)));
         place.is_ok()
     }
 
     /// Returns how much memory the tags take.
     pub fn size_bytes(&self) -> usize {
-        self.text.len() + self.spans.len() * size_of::<Span>()
+        self.n_bytes + self.spans.len() * size_of::<Span>()
     }
 
     /// Returns the tags as strings of their own, for lists that are known to be short.
@@ -159,9 +198,9 @@ impl TagList {
 }
 
 impl Span {
-    fn in_text(self, text: &str) -> &str {
+    fn in_text(self, pieces: &[String]) -> &str {
         let start = self.start as usize;
-        &text[start..start + usize::from(self.len)]
+        &pieces[usize::from(self.piece)][start..start + usize::from(self.len)]
     }
 }
 
@@ -240,6 +279,21 @@ mod tests {
             want.dedup();
             assert_eq!(builder.sorted().to_strings(), want, "{list:?}");
         }
+    }
+
+    #[test]
+    fn a_list_of_many_pieces_reads_as_one() {
+        let tags: Vec<String> = (0..70).map(|n| format!("{n:060000}")).collect();
+        let mut builder = TagListBuilder::default();
+        assert!(tags.iter().all(|tag| builder.push(tag)));
+        assert_eq!(builder.size_bytes(), 70 * 60_008);
+        builder.truncate(40);
+        assert_eq!(builder.size_bytes(), 40 * 60_008);
+        assert!(builder.push("9"));
+        let list = builder.sorted();
+        assert_eq!((list.len(), list.get(0)), (41, Some("9")));
+        assert!(list.iter().skip(1).eq(tags[..40].iter().rev()));
+        assert!(list.contains(&tags[17]) && !list.contains(&tags[40]));
     }
 
     #[test]
