@@ -64,15 +64,17 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
 
 /// A block gets the sign that strips line ends, and one line in place of its lines.
 fn replace_block(text: &str, scalar: &SpanScalar, header: &Range<usize>, new: &str) -> Vec<Edit> {
+    let old = &text[scalar.span.clone()];
+    // A digit says where the text begins. Without a text it would be wrong for the new one.
+    let is_empty = old.trim().is_empty();
     let sign: String = text[header.clone()]
         .chars()
-        .filter(|c| !matches!(c, '+' | '-'))
+        .filter(|c| !matches!(c, '+' | '-') && !(is_empty && c.is_ascii_digit()))
         .collect();
     let header_edit = Edit {
         span: header.clone(),
         text: format!("{sign}-"),
     };
-    let old = &text[scalar.span.clone()];
     let indent = block_indent(text, scalar, header, old);
     // Blanks beyond the indentation are text.
     let is_blank = |line: &str| {
@@ -208,7 +210,8 @@ mod tests {
     fn a_block_without_lines_gets_one_wherever_the_text_ends() {
         assert_eq!(replaced("a: |+", "x"), "a: |-\n  x");
         assert_eq!(replaced("a: |\n", "x"), "a: |-\n  x\n");
-        assert_eq!(replaced("- >2-\n     ", "x"), "- >2-\n    x");
+        assert_eq!(replaced("- >2-\n     ", "x"), "- >-\n    x");
+        assert_eq!(replaced("a: >1-", "x"), "a: >-\n  x");
         let text = "a: |\r  y\rb: c";
         let document = document::read(text).remove(0).unwrap();
         let edits = replace(text, &document.scalars[1], "x");
@@ -230,7 +233,16 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        for written in ["a: x", "a: 'x'", "a: \"x\"", "a: |\n  x\n", "a: >+\n  x\n"] {
+        for written in [
+            "a: x",
+            "a: 'x'",
+            "a: \"x\"",
+            "a: |\n  x\n",
+            "a: >+\n  x\n",
+            "a: >1-",
+            "- |3\n",
+            "a: |1\n   x\n",
+        ] {
             for new in ["1.0", "it's", "é", "tab\there", "a\nb", "#x", "", "\u{7}"] {
                 let text = replaced(written, new);
                 let document = document::read(&text).remove(0).unwrap();
