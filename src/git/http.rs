@@ -152,17 +152,12 @@ fn builder(remote: &Remote, roots: Roots, hosts: &Hosts) -> Result<reqwest::Clie
         builder = builder.identity(identity);
     }
     if let Some(proxy) = &remote.proxy {
-        let unusable = |cause: reqwest::Error| Error::Connection {
+        let through = proxy.all().map_err(|cause| Error::Connection {
             act: "use the proxy to",
             url: remote.url.to_string(),
-            cause: chain(&cause.without_url()),
-        };
-        let mut through = reqwest::Proxy::all(&proxy.address).map_err(unusable)?;
-        if let Some(credentials) = &proxy.credentials {
-            let (username, password) = credentials.expose();
-            through = through.basic_auth(username, password);
-        }
-        builder = builder.proxy(through);
+            cause,
+        });
+        builder = builder.proxy(through?);
     }
     Ok(builder)
 }

@@ -305,3 +305,27 @@ pub(crate) fn absorb(
 pub(crate) fn sync_file(path: &Path) -> std::io::Result<()> {
     std::fs::File::open(path)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The beginnings of two files of one hash, as they were published. No objects of Git are known that
+    /// collide: their first bytes are others.
+    const COLLIDING: [&[u8]; 2] = [
+        include_bytes!("../../testdata/git/shattered-1.bin"),
+        include_bytes!("../../testdata/git/shattered-2.bin"),
+    ];
+
+    #[test]
+    fn gt7_content_that_was_made_to_collide_gets_no_hash() {
+        assert_ne!(COLLIDING[0], COLLIDING[1]);
+        for content in COLLIDING {
+            // Packs that come in are indexed by the same hasher.
+            let mut hasher = gix::hash::hasher(HASH);
+            hasher.update(content);
+            let error = hasher.try_finalize().unwrap_err();
+            assert!(error.to_string().contains("collision"), "{error}");
+        }
+    }
+}

@@ -1,15 +1,21 @@
 //! A proxy on the way to a remote, as a Secret describes it.
 //!
-//! In: `address`, `username`, `password`. Out: [`Proxy`]. Only proxies of http and https; remotes over
-//! https are reached through them by CONNECT. Pure.
+//! In: `address`, `username`, `password`. Out: [`Proxy`]. Remotes over https are reached through proxies
+//! of http and https by CONNECT; those of socks5 carry everything, ssh too. Pure.
 
-use super::Error;
+use super::{Error, error::chain};
 use crate::safe::Secret;
 
 /// Longest address taken, in bytes; Flux's bound.
 pub const ADDRESS_BYTES_MAX: usize = 2048;
 
-/// A proxy of http.
+/// The scheme of proxies that carry any connection. Names are left to them, as Flux does.
+pub(super) const SOCKS5: &str = "socks5h";
+
+/// The port of such a proxy that names none.
+const SOCKS5_PORT: u16 = 1080;
+
+/// A proxy of http or socks5.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Proxy {
     /// Its URL, without userinfo.
@@ -20,7 +26,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Returns the proxy that the Secret `secret` (`namespace/name`) describes. Fails when it has no
-    /// address, or one of another scheme than http and https.
+    /// address, or one of another scheme than http, https and socks5.
     pub fn from_secret<'a>(
         secret: &str,
         value: impl Fn(&str) -> Option<&'a [u8]>,
@@ -41,21 +47,25 @@ impl Proxy {
         // What the parser says may quote a password within the address.
         let no_url = || error("the key \"address\" is no URL with a host");
         let mut parsed = reqwest::Url::parse(address.trim()).map_err(|_| no_url())?;
-        match parsed.scheme() {
-            "http" | "https" => {}
-            "socks5" => {
-                return Err(error(
-                    "the key \"address\" names a socks5 proxy, which is not supported; use http:// or https://",
-                ));
-            }
-            _ => return Err(error("the key \"address\" is no URL of http or https")),
+        if !matches!(parsed.scheme(), "http" | "https" | "socks5") {
+            return Err(error(
+                "the key \"address\" is no URL of http, https or socks5",
+            ));
+        }
+        if parsed.host_str().is_none_or(str::is_empty) {
+            return Err(no_url());
         }
         if parsed.password().is_some() || !parsed.username().is_empty() {
             return Err(error(
                 "the key \"address\" holds credentials; they belong under \"username\" and \"password\"",
             ));
         }
-        parsed.set_path("");
+        if parsed.scheme() == "socks5" {
+            let set = parsed.set_scheme(SOCKS5);
+            set.map_err(|()| error("the key \"address\" is no URL of socks5"))?;
+        } else {
+            parsed.set_path("");
+        }
         let credentials = match (text("username")?, text("password")?) {
             (None, None) => None,
             (None, Some(_)) => return Err(error("has a password without a username")),
@@ -67,6 +77,39 @@ impl Proxy {
             address: parsed.as_str().trim_end_matches('/').to_owned(),
             credentials,
         })
+    }
+
+    /// Returns its host and port.
+    pub(super) fn place(&self) -> (String, u16) {
+        let url = reqwest::Url::parse(&self.address).ok();
+        let host = url.as_ref().and_then(reqwest::Url::host_str);
+        let host = host.unwrap_or_default().trim_matches(['[', ']']);
+        let port = url.as_ref().and_then(reqwest::Url::port);
+        (host.to_owned(), port.unwrap_or(SOCKS5_PORT))
+    }
+
+    /// Returns whether it carries any connection.
+    pub(super) fn is_socks5(&self) -> bool {
+        self.address.starts_with(SOCKS5)
+    }
+
+    /// Returns it as the http client wants it. Fails when its name and password cannot stand in a URL.
+    pub(super) fn all(&self) -> Result<reqwest::Proxy, String> {
+        let unusable = |cause: reqwest::Error| chain(&cause.without_url());
+        let Some(credentials) = &self.credentials else {
+            return reqwest::Proxy::all(&self.address).map_err(unusable);
+        };
+        let (username, password) = credentials.expose();
+        if !self.is_socks5() {
+            let proxy = reqwest::Proxy::all(&self.address).map_err(unusable)?;
+            return Ok(proxy.basic_auth(username, password));
+        }
+        let no_place = "the address cannot carry a name and a password";
+        let mut url = reqwest::Url::parse(&self.address).map_err(|_| no_place)?;
+        let set = url.set_username(username);
+        set.and_then(|()| url.set_password(Some(password)))
+            .map_err(|()| no_place)?;
+        reqwest::Proxy::all(url).map_err(unusable)
     }
 }
 
@@ -101,15 +144,27 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_of_socks5_resolves_names() {
+        for address in [
+            "socks5://proxy.example:1080",
+            "socks5://proxy.example:1080/",
+        ] {
+            let proxy = proxy(&[("address", address)]).unwrap();
+            assert_eq!(proxy.address, "socks5h://proxy.example:1080");
+            assert!(proxy.is_socks5() && proxy.all().is_ok());
+        }
+    }
+
+    #[test]
     fn what_is_no_proxy_is_refused_without_its_values() {
         for (data, want) in [
             (&[("username", "s3cret")][..], "has no \"address\""),
             (&[("address", "s3cret")], "no URL with a host"),
-            (&[("address", "ftp://s3cret")], "no URL of http or https"),
             (
-                &[("address", "socks5://s3cret:1080")],
-                "socks5 proxy, which is not supported",
+                &[("address", "ftp://s3cret")],
+                "no URL of http, https or socks5",
             ),
+            (&[("address", "socks5://")], "no URL with a host"),
             (
                 &[("address", "http://bob:s3cret@proxy")],
                 "holds credentials",

@@ -161,12 +161,14 @@ impl Remote {
         Ok(self)
     }
 
-    /// Returns this remote, reached through a proxy. Fails for URLs of ssh.
+    /// Returns this remote, reached through a proxy. Fails for URLs of ssh, unless it is one of socks5.
     pub fn through(mut self, proxy: Proxy) -> Result<Self, Error> {
-        if self.url.is_ssh() {
+        if self.url.is_ssh() && !proxy.is_socks5() {
             return Err(Error::Url {
                 url: self.url.to_string(),
-                reason: "is one of ssh, which spec.proxySecretRef is not supported for".to_owned(),
+                reason: "is one of ssh, which is reached through proxies of socks5 alone \
+                         (spec.proxySecretRef)"
+                    .to_owned(),
             });
         }
         self.proxy = Some(proxy);

@@ -6,6 +6,7 @@
 
 mod pipe;
 mod session;
+mod socks;
 
 use std::{
     fmt,

@@ -19,7 +19,8 @@ use towpath::git::{
 };
 use towpath::safe::{SafePath, Secret};
 
-use crate::world::git::{Fault, GitServer, Options, commit, git, patience};
+use crate::world::git::{Fault, GitServer, Options, Tls, commit, git, patience};
+use crate::world::registry_tls::{Authority, Leaf};
 
 /// A room over a folder that goes away with it.
 struct Room {
@@ -630,7 +631,7 @@ async fn a_push_is_found_by_its_trailer_after_a_restart() {
 async fn credentials_and_an_own_ca_open_the_door() {
     let server = GitServer::start(Options {
         credentials: Some(("bob", "s3cret")),
-        tls: true,
+        tls: Tls::Yes,
     })
     .await;
     server.create("repo.git");
@@ -676,6 +677,46 @@ async fn credentials_and_an_own_ca_open_the_door() {
     );
 }
 
+#[tokio::test]
+async fn a_client_certificate_opens_the_door_that_asks_for_one() {
+    let server = GitServer::start(Options {
+        tls: Tls::Mutual,
+        ..Options::default()
+    })
+    .await;
+    server.create("repo.git");
+    server.commit("repo.git", "main", FILES);
+    let room = room();
+    let opened = async |leaf: Option<Leaf>| {
+        let mut data = vec![("ca.crt", server.ca.clone().unwrap())];
+        if let Some(leaf) = leaf {
+            data.push(("tls.crt", leaf.pem.clone()));
+            data.push(("tls.key", leaf.key_pem()));
+        }
+        let value = |key: &str| {
+            let found = data.iter().find(|(name, _)| *name == key);
+            found.map(|(_, value)| value.as_bytes())
+        };
+        let mut remote = Remote::anonymous(&server.url("repo.git")).unwrap();
+        remote.timeout = patience();
+        let remote = remote.with_secret("apps/git", value).unwrap();
+        room.git.repository(remote).await.unwrap()
+    };
+    let repository = opened(Some(server.authority.client())).await;
+    let checkout = repository.checkout(&main_branch()).await.unwrap();
+    assert_eq!(read(&checkout, "README.md").as_deref(), Some("hello\n"));
+    landed(push(&repository, &[("README.md", "pushed\n")]).await);
+    server.check("repo.git");
+
+    server.take_requests();
+    for leaf in [None, Some(Authority::new().client())] {
+        let repository = opened(leaf).await;
+        let error = repository.head(&main_branch()).await.unwrap_err();
+        assert!(matches!(error, Error::Connection { .. }), "{error}");
+    }
+    assert_eq!(server.take_requests(), [""; 0], "nobody else comes in");
+}
+
 /// Test data lives as long as the test.
 fn leak(bytes: &[u8]) -> &'static [u8] {
     Box::leak(bytes.to_vec().into_boxed_slice())
@@ -716,7 +757,7 @@ async fn broken_answers_are_errors_and_leave_the_mirror_usable() {
 async fn redirects_are_followed_within_the_host_alone() {
     let server = GitServer::start(Options {
         credentials: Some(("bob", "s3cret")),
-        tls: false,
+        tls: Tls::No,
     })
     .await;
     server.create("new/repo.git");

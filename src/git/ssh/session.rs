@@ -26,7 +26,7 @@ use super::{
         transport::Service,
         url::{SshAddress, Way},
     },
-    Pipe, SshIdentity,
+    Pipe, SshIdentity, socks,
 };
 use crate::outbound::Hosts;
 
@@ -83,13 +83,7 @@ impl Session {
         let config = config(remote, &trust).map_err(untrusted)?;
         let forbidden = |cause| Error::Host { url: url(), cause };
         hosts.check_host(&address.host).map_err(forbidden)?;
-        let stream = within(remote, "connect to", CONNECT_TIMEOUT, async {
-            let places = hosts.addresses(&address.host, address.port).await?;
-            let stream = TcpStream::connect(places.as_slice()).await?;
-            stream.set_nodelay(true)?;
-            Ok::<_, std::io::Error>(stream)
-        });
-        let stream = stream.await?;
+        let stream = connect(remote, (&address.host, address.port), hosts).await?;
         let refused = Arc::<Mutex<Option<String>>>::default();
         let guard = Guard {
             trust,
@@ -132,6 +126,38 @@ impl Session {
         })
         .await
     }
+}
+
+/// Returns a connection to a host, through the remote's proxy if it has one.
+async fn connect(
+    remote: &Remote,
+    (host, port): (&str, u16),
+    hosts: &Hosts,
+) -> Result<TcpStream, Error> {
+    let to = async |host: &str, port: u16| {
+        let places = hosts.addresses(host, port).await?;
+        let stream = TcpStream::connect(places.as_slice()).await?;
+        stream.set_nodelay(true)?;
+        Ok::<_, std::io::Error>(stream)
+    };
+    let Some(proxy) = &remote.proxy else {
+        return within(remote, "connect to", CONNECT_TIMEOUT, to(host, port)).await;
+    };
+    let (proxy_host, proxy_port) = proxy.place();
+    hosts.check_host(&proxy_host).map_err(|cause| Error::Host {
+        url: proxy.address.clone(),
+        cause,
+    })?;
+    let connected = within(
+        remote,
+        "use the proxy to",
+        CONNECT_TIMEOUT,
+        to(&proxy_host, proxy_port),
+    );
+    let mut stream = connected.await?;
+    let led = socks::connect(&mut stream, proxy, (host, port));
+    within(remote, "use the proxy to", CONNECT_TIMEOUT, led).await?;
+    Ok(stream)
 }
 
 /// Returns the settings of a session: the host's known kinds of keys, and no end before the remote's

@@ -8,10 +8,11 @@ use towpath::outbound::Hosts;
 use towpath::safe::AddressRule;
 
 use super::{FILES, Room, landed, main_branch, push, read, room};
-use crate::world::git::{GitServer, Options, patience};
+use crate::world::git::{GitServer, Options, Tls, patience};
 use crate::world::github::{Github, INSTALLATION, TOKEN};
 use crate::world::keys::SshKey;
 use crate::world::proxy::{Proxy, USER};
+use crate::world::sshd::{self, Sshd};
 
 type Data = Vec<(&'static str, String)>;
 
@@ -30,7 +31,7 @@ fn with_app(url: &str, data: &Data) -> Result<Remote, Error> {
 async fn hosted() -> GitServer {
     let server = GitServer::start(Options {
         credentials: Some(("x-access-token", TOKEN)),
-        tls: false,
+        tls: Tls::No,
     })
     .await;
     server.create("repo.git");
@@ -84,7 +85,7 @@ async fn a_token_that_is_refused_is_not_used_again() {
     let github = Github::start().await;
     let server = GitServer::start(Options {
         credentials: Some(("x-access-token", "another")),
-        tls: false,
+        tls: Tls::No,
     })
     .await;
     server.create("repo.git");
@@ -232,7 +233,7 @@ async fn secrets_that_are_no_github_app_name_the_key() {
 async fn a_proxy_carries_https_and_is_told_its_own_password() {
     let server = GitServer::start(Options {
         credentials: Some(("bob", "s3cret")),
-        tls: true,
+        tls: Tls::Yes,
     })
     .await;
     server.create("repo.git");
@@ -278,7 +279,58 @@ async fn a_proxy_carries_https_and_is_told_its_own_password() {
     let data = proxy.secret();
     let spec = ProxySpec::from_secret("apps/proxy", |key| value(&data, key)).unwrap();
     let text = ssh.through(spec).unwrap_err().to_string();
-    assert!(text.contains("spec.proxySecretRef"), "{text}");
+    assert!(text.contains("proxies of socks5 alone"), "{text}");
+}
+
+#[tokio::test]
+async fn a_proxy_of_socks5_carries_http_and_ssh() {
+    let server = GitServer::with_repository(FILES).await;
+    let sshd = Sshd::start(sshd::Options::default()).await;
+    let proxy = Proxy::socks5().await;
+    let room = room();
+    let opened = async |remote: Remote, proxy_secret: Data| {
+        let proxy = ProxySpec::from_secret("apps/proxy", |key| value(&proxy_secret, key)).unwrap();
+        let mut remote = remote.through(proxy).unwrap();
+        remote.timeout = patience();
+        room.git.repository(remote).await.unwrap()
+    };
+    let http = || Remote::anonymous(&server.url("repo.git")).unwrap();
+    let url = sshd.url(&server.path("repo.git"));
+    let secret = sshd.secret();
+    let ssh = || {
+        let remote = Remote::anonymous(&url).unwrap();
+        remote
+            .with_secret("apps/ssh", |key| value(&secret, key))
+            .unwrap()
+    };
+    let place = |url: &str| {
+        let place = url.split("://").nth(1).unwrap().split('/').next().unwrap();
+        place.rsplit('@').next().unwrap().to_owned()
+    };
+    for (remote, place) in [(http(), place(&server.url(""))), (ssh(), place(&url))] {
+        let n_before = proxy.asked().len();
+        let repository = opened(remote, proxy.secret()).await;
+        landed(push(&repository, &[("README.md", &place)]).await);
+        let asked = &proxy.asked()[n_before..];
+        assert!(!asked.is_empty() && asked.iter().all(|asked| *asked == place));
+    }
+    server.check("repo.git");
+
+    let mut wrong = proxy.secret();
+    wrong[2].1 = "s3cret-but-wrong".to_owned();
+    let mut closed = proxy.secret();
+    closed[0].1 = "socks5://127.0.0.1:1".to_owned();
+    let n_before = proxy.asked().len();
+    for data in [wrong, closed] {
+        for remote in [http(), ssh()] {
+            let repository = opened(remote, data.clone()).await;
+            let error = repository.head(&main_branch()).await.unwrap_err();
+            assert!(matches!(error, Error::Connection { .. }), "{error}");
+            assert!(error.is_transient(), "{error}");
+            assert!(!error.to_string().contains("s3cret"), "{error}");
+        }
+    }
+    assert_eq!(proxy.asked().len(), n_before);
 }
 
 #[tokio::test]

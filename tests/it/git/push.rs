@@ -1,9 +1,12 @@
 //! Where a push goes: further references, options for the server, branches that move or vanish.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use towpath::git::{Error, ObjectId, Pushed, RefSpec, Selector, Start, Target};
 
-use super::{FILES, Room, change, landed, main_branch, open, read_basis, room};
-use crate::world::git::{Fault, GitServer};
+use super::{FILES, Room, change, landed, main_branch, open, push, read_basis, room};
+use crate::world::git::{Fault, GitServer, command, create};
 
 /// Pushes a change of the README to a target; gives what `then` is told.
 async fn push_to(room: &Room, server: &GitServer, target: &Target) -> Result<Pushed, Error> {
@@ -217,4 +220,31 @@ async fn gt5_a_push_whose_answer_is_lost_is_found_below_later_commits() {
     let subjects = server.git("repo.git", &["log", "--format=%s", "main"]);
     let want = ["theirs", "Update images", "somebody else was here"];
     assert_eq!(subjects.lines().collect::<Vec<_>>(), want);
+}
+
+/// Returns whether a pack is read without the objects that its reader has already.
+fn stands_alone(pack: &[u8]) -> bool {
+    let empty = tempfile::tempdir().unwrap();
+    create(empty.path());
+    let mut index = command(empty.path(), &["index-pack", "--stdin"]);
+    index.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = index.stderr(Stdio::null()).spawn().unwrap();
+    // A pack that is refused is not read to its end.
+    let _ = child.stdin.take().unwrap().write_all(pack);
+    child.wait().unwrap().success()
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_thin_packs_gets_whole_ones() {
+    let lines: String = (0..500).map(|n| format!("line {n}\n")).collect();
+    let server = GitServer::with_repository(&[("README.md", &lines)]).await;
+    let room = room();
+    let repository = open(&room, &server.url("repo.git")).await;
+    let edited = |word: &str| lines.replace("line 250\n", word);
+    landed(push(&repository, &[("README.md", &edited("thin\n"))]).await);
+    assert!(!stands_alone(&server.pushed_pack()));
+    server.offer("no-thin");
+    landed(push(&repository, &[("README.md", &edited("whole\n"))]).await);
+    assert!(stands_alone(&server.pushed_pack()));
+    server.check("repo.git");
 }

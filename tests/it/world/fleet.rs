@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{Api, Client};
 
-use super::git::{GitServer, Options};
+use super::git::{GitServer, Options, Tls};
 use super::registry::{DockerRegistry, Lock};
 
 /// Who may fetch and push.
@@ -37,7 +37,7 @@ impl Fleet {
         let registry = DockerRegistry::start(Lock::Open);
         let git = GitServer::start(Options {
             credentials: Some(USER),
-            tls: false,
+            tls: Tls::No,
         })
         .await;
         git.create(REPOSITORY);

@@ -24,6 +24,7 @@ use base64::Engine as _;
 use tokio::io::AsyncWriteExt as _;
 
 use super::places;
+use super::registry_tls::{Authority, Flaw};
 
 /// What one answer does instead of arriving whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,10 @@ pub struct Shared {
     /// Runs once, just before a push reaches Git.
     before_push: Mutex<Option<Hook>>,
     requests: Mutex<Vec<String>>,
+    /// What servers for pushes say that they can, beside what they say themselves.
+    further_capability: Mutex<Option<&'static str>>,
+    /// The body of the last push.
+    pushed: Mutex<Bytes>,
 }
 
 /// How a server is started.
@@ -88,8 +93,19 @@ pub struct Shared {
 pub struct Options {
     /// Who may ask, when not everybody.
     pub credentials: Option<(&'static str, &'static str)>,
-    /// Whether it speaks TLS, with a certificate of its own CA.
-    pub tls: bool,
+    /// Whether it speaks TLS.
+    pub tls: Tls,
+}
+
+/// Whether a server speaks TLS, and with whom.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    #[default]
+    No,
+    /// With everybody, by a certificate of its own CA.
+    Yes,
+    /// With those who have a certificate of that CA, too.
+    Mutual,
 }
 
 /// A running server; it ends with this value.
@@ -99,6 +115,8 @@ pub struct GitServer {
     origin: String,
     /// The CA's certificate as PEM, when it speaks TLS.
     pub ca: Option<String>,
+    /// The CA.
+    pub authority: Authority,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -124,10 +142,13 @@ impl GitServer {
             .with_state(Arc::clone(&shared));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (ca, task, scheme) = if options.tls {
-            let (ca, acceptor) = tls();
+        let authority = Authority::new();
+        let (ca, task, scheme) = if options.tls != Tls::No {
+            let leaf = authority.server(Flaw::None);
+            let config = authority.config(&leaf, options.tls == Tls::Mutual);
+            let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
             (
-                Some(ca),
+                Some(authority.pem.clone()),
                 tokio::spawn(serve_tls(listener, acceptor, router)),
                 "https",
             )
@@ -140,6 +161,7 @@ impl GitServer {
             _folder: folder,
             origin: format!("{scheme}://localhost:{port}"),
             ca,
+            authority,
             task,
         }
     }
@@ -216,6 +238,18 @@ impl GitServer {
     /// Hides protocol version 2, as old servers do.
     pub fn only_version_0(&self) {
         *self.shared.only_version_0.lock().unwrap() = true;
+    }
+
+    /// Says of pushes that the server has one capability more.
+    pub fn offer(&self, capability: &'static str) {
+        *self.shared.further_capability.lock().unwrap() = Some(capability);
+    }
+
+    /// Returns the pack of the last push.
+    pub fn pushed_pack(&self) -> Bytes {
+        let body = self.shared.pushed.lock().unwrap().clone();
+        let at = body.windows(4).position(|four| four == b"PACK");
+        body.slice(at.expect("something was pushed")..)
     }
 
     /// Returns the requests so far and forgets them.
@@ -366,6 +400,7 @@ async fn bridge(
         _ => {}
     }
     if method == Method::POST && uri.path().ends_with("git-receive-pack") {
+        *shared.pushed.lock().unwrap() = body.clone();
         run_hook(&shared).await;
     }
     let due = shared.due_cut();
@@ -386,6 +421,10 @@ async fn bridge(
             Some(n) => cut(response, n).await,
             None => response,
         };
+    }
+    let further = *shared.further_capability.lock().unwrap();
+    if let Some(further) = further.filter(|_| uri.to_string().contains("service=git-receive")) {
+        return with_capability(response, further).await;
     }
     match fault {
         Some(Fault::CutAfter(n)) => cut(response, n).await,
@@ -426,6 +465,23 @@ impl Shared {
         *self.was_cut.lock().unwrap() = true;
         Some(place)
     }
+}
+
+/// Returns what a server offers, and one capability more.
+async fn with_capability(response: Response, capability: &str) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let (service, rest) = text.split_once("0000").unwrap();
+    let length = usize::from_str_radix(&rest[..4], 16).unwrap();
+    let line = rest[4..length].replacen('\0', &format!("\0{capability} "), 1);
+    let longer = format!(
+        "{service}0000{:04x}{line}{}",
+        line.len() + 4,
+        &rest[length..]
+    );
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(longer))
 }
 
 /// Returns the answer with a body that breaks after `n` bytes.
@@ -509,32 +565,6 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
         .get(name)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
-}
-
-/// Returns a CA's certificate and an acceptor with a certificate for `localhost` signed by it.
-fn tls() -> (String, tokio_rustls::TlsAcceptor) {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let ca_key = rcgen::KeyPair::generate().unwrap();
-    let mut ca_params = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    ca_params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    ca_params
-        .distinguished_name
-        .push(rcgen::DnType::CommonName, "test CA");
-    let ca = ca_params.self_signed(&ca_key).unwrap();
-    let issuer = rcgen::Issuer::from_params(&ca_params, &ca_key);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let leaf = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
-    let config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![leaf.der().clone()],
-            rustls::pki_types::PrivateKeyDer::Pkcs8(key.serialize_der().into()),
-        )
-        .unwrap();
-    (ca.pem(), tokio_rustls::TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn serve_tls(

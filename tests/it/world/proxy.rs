@@ -1,4 +1,4 @@
-//! A proxy of http that is asked by CONNECT, and wants a name and a password.
+//! Proxies that want a name and a password: one of http that is asked by CONNECT, one of socks5.
 //!
 //! Out: its address, and which places were asked for. It ends with its value.
 
@@ -13,6 +13,7 @@ pub const USER: (&str, &str) = ("carol", "s3cret-of-proxy");
 
 /// A running proxy.
 pub struct Proxy {
+    scheme: &'static str,
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
@@ -25,36 +26,57 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// Starts a proxy.
+    /// Starts a proxy of http.
     pub async fn start() -> Self {
+        Self::of("http").await
+    }
+
+    /// Starts a proxy of socks5.
+    pub async fn socks5() -> Self {
+        Self::of("socks5").await
+    }
+
+    async fn of(scheme: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("loopback has a port");
         let port = listener.local_addr().expect("it is bound").port();
         let asked = Arc::<Mutex<Vec<String>>>::default();
-        let task = tokio::spawn(serve(listener, Arc::clone(&asked)));
-        Self { port, asked, task }
+        let task = tokio::spawn(serve(listener, scheme, Arc::clone(&asked)));
+        Self {
+            scheme,
+            port,
+            asked,
+            task,
+        }
     }
 
     /// Returns the data of the Secret that describes it.
     pub fn secret(&self) -> Vec<(&'static str, String)> {
         vec![
-            ("address", format!("http://127.0.0.1:{}", self.port)),
+            (
+                "address",
+                format!("{}://127.0.0.1:{}", self.scheme, self.port),
+            ),
             ("username", USER.0.to_owned()),
             ("password", USER.1.to_owned()),
         ]
     }
 
-    /// Returns the first lines of the requests that were let pass.
+    /// Returns the first lines of the requests that were let pass, or the places.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("no test panics in it").clone()
     }
 }
 
-async fn serve(listener: TcpListener, asked: Arc<Mutex<Vec<String>>>) {
+async fn serve(listener: TcpListener, scheme: &'static str, asked: Arc<Mutex<Vec<String>>>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.expect("the listener is open");
-        connections.spawn(pass(stream, Arc::clone(&asked)));
+        let asked = Arc::clone(&asked);
+        match scheme {
+            "http" => connections.spawn(pass(stream, asked)),
+            _ => connections.spawn(pass_socks5(stream, asked)),
+        };
     }
 }
 
@@ -82,4 +104,49 @@ async fn pass(mut client: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> Option<(
         .await
         .ok()?;
     Some(())
+}
+
+/// Answers as RFC 1928 and RFC 1929 say, and becomes a tunnel if it may.
+async fn pass_socks5(mut client: TcpStream, asked: Arc<Mutex<Vec<String>>>) -> Option<()> {
+    let mut methods = [0; 2];
+    client.read_exact(&mut methods).await.ok()?;
+    let methods = text(&mut client, methods[1]).await?;
+    if !methods.contains('\u{2}') {
+        client.write_all(&[5, 0xff]).await.ok()?;
+        return None;
+    }
+    client.write_all(&[5, 2]).await.ok()?;
+    client.read_u8().await.ok()?;
+    let mut pair = [String::new(), String::new()];
+    for part in &mut pair {
+        let length = client.read_u8().await.ok()?;
+        *part = text(&mut client, length).await?;
+    }
+    let is_known = pair == [USER.0, USER.1];
+    client.write_all(&[1, u8::from(!is_known)]).await.ok()?;
+    let mut request = [0; 4];
+    client.read_exact(&mut request).await.ok()?;
+    let host = match request[3] {
+        1 => std::net::Ipv4Addr::from(client.read_u32().await.ok()?).to_string(),
+        _ => {
+            let length = client.read_u8().await.ok()?;
+            text(&mut client, length).await?
+        }
+    };
+    let place = format!("{host}:{}", client.read_u16().await.ok()?);
+    let server = TcpStream::connect(&place).await;
+    let status = if server.is_ok() { 0 } else { 5 };
+    let answer = [5, status, 0, 1, 0, 0, 0, 0, 0, 0];
+    client.write_all(&answer).await.ok()?;
+    asked.lock().expect("no test panics in it").push(place);
+    tokio::io::copy_bidirectional(&mut client, &mut server.ok()?)
+        .await
+        .ok()?;
+    Some(())
+}
+
+async fn text(client: &mut TcpStream, length: u8) -> Option<String> {
+    let mut bytes = vec![0; length.into()];
+    client.read_exact(&mut bytes).await.ok()?;
+    String::from_utf8(bytes).ok()
 }

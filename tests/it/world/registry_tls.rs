@@ -1,4 +1,4 @@
-//! Certificates for a registry, good and bad, by an authority of their own.
+//! Certificates for a server, good and bad, by an authority of their own.
 //!
 //! Out: the authority's certificate, and what a TLS server or a client shows, as PEM or as a
 //! configuration.
@@ -62,13 +62,13 @@ impl Authority {
         }
     }
 
-    /// Returns a certificate for 127.0.0.1, or one with a flaw.
+    /// Returns a certificate for 127.0.0.1 and localhost, or one with a flaw.
     pub fn server(&self, flaw: Flaw) -> Leaf {
-        let name = match flaw {
-            Flaw::OtherHost => "registry.example.com",
-            _ => "127.0.0.1",
+        let names = match flaw {
+            Flaw::OtherHost => vec!["registry.example.com".to_owned()],
+            _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
         };
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         match flaw {
             Flaw::Expired => params.not_after = rcgen::date_time_ymd(2020, 1, 1),
