@@ -413,14 +413,7 @@ async fn bridge(
     }
     let response = backend(&shared, &method, &uri, &headers, &body).await;
     if let Some(due) = due {
-        let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let at = shared.cut_of(due, Message::Answer, &bytes);
-        let response = Response::from_parts(parts, Body::from(bytes));
-        return match at {
-            Some(n) => cut(response, n).await,
-            None => response,
-        };
+        return shared.cut_answer(due, response).await;
     }
     let further = *shared.further_capability.lock().unwrap();
     if let Some(further) = further.filter(|_| uri.to_string().contains("service=git-receive")) {
@@ -453,6 +446,18 @@ impl Shared {
                 None
             }
             None => cut.take(),
+        }
+    }
+
+    /// Returns the answer, cut where it is to be.
+    async fn cut_answer(&self, due: Cut, response: Response) -> Response {
+        let (parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let at = self.cut_of(due, Message::Answer, &bytes);
+        let response = Response::from_parts(parts, Body::from(bytes));
+        match at {
+            Some(n) => cut(response, n).await,
+            None => response,
         }
     }
 
