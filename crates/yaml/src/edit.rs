@@ -67,10 +67,9 @@ fn replace_block(text: &str, scalar: &SpanScalar, header: &Range<usize>, new: &s
     let old = &text[scalar.span.clone()];
     // A digit says where the text begins. Without a text it would be wrong for the new one.
     let is_empty = old.trim().is_empty();
-    let sign: String = text[header.clone()]
-        .chars()
-        .filter(|c| !matches!(c, '+' | '-') && !(is_empty && c.is_ascii_digit()))
-        .collect();
+    let is_dropped = |c: &char| matches!(c, '+' | '-') || is_empty && c.is_ascii_digit();
+    let sign = text[header.clone()].chars();
+    let sign: String = sign.filter(|c| !is_dropped(c)).collect();
     let header_edit = Edit {
         span: header.clone(),
         text: format!("{sign}-"),
