@@ -39,8 +39,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         kubeconfig: Some(kubeconfig),
     };
     let cluster = Cluster::embedded(options).await.hint(
-        "a data folder serves one process at a time; choose another with --data, or another \
-         address with --listen",
+        "a data folder is one that can be written to, and serves one process at a time; --data names \
+         another, and --listen another address",
     )?;
     eprintln!("Serving {}.", cluster.description());
     cluster.serve(signals::shutdown()?).await;

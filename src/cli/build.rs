@@ -134,7 +134,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         },
         managed_by_label: arguments.enable_managedby_label,
     };
-    let objects = kustomize::build(&files, relative, &options)?;
+    let objects = kustomize::build(&files, relative, &options);
+    let is_there = ["kustomization.yaml", "kustomization.yml", "Kustomization"]
+        .iter()
+        .any(|name| folder.join(name).exists());
+    let objects = match is_there {
+        true => objects?,
+        false => objects.hint("name the folder that has one, such as `towpath build apps`")?,
+    };
     match &arguments.output {
         Some(folder) if folder.is_dir() => {
             for (name, text) in kustomize::render_files(&objects)? {

@@ -15,7 +15,7 @@ struct Hinted {
 
 impl fmt::Display for Hinted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.error)
+        f.write_str(&text(&self.error))
     }
 }
 
@@ -41,7 +41,7 @@ impl<T, E: Into<anyhow::Error>> Hint<T> for Result<T, E> {
 
 /// Prints an error and its hint on stderr.
 pub(super) fn print(error: &anyhow::Error) {
-    let text = printable(&format!("{error:#}"));
+    let text = printable(&text(error));
     anstream::eprintln!("{ERROR}error:{ERROR:#} {text}");
     let hint = error
         .chain()
@@ -49,6 +49,25 @@ pub(super) fn print(error: &anyhow::Error) {
     if let Some(Hinted { hint, .. }) = hint {
         advise(hint);
     }
+}
+
+/// Returns an error and its causes as one line. What an error has in its own text of its cause is not
+/// said twice.
+fn text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.contains(&cause) {
+            continue;
+        }
+        let mut parts = text.match_indices(": ").map(|(at, colon)| at + colon.len());
+        match parts.find(|at| cause.starts_with(&text[*at..])) {
+            Some(at) => text.truncate(at),
+            None if text.is_empty() => {}
+            None => text += ": ",
+        }
+        text += &cause;
+    }
+    text
 }
 
 /// Prints advice on stderr.
@@ -60,3 +79,23 @@ const ERROR: clap::builder::styling::Style =
     clap::builder::styling::AnsiColor::Red.on_default().bold();
 const HINT: clap::builder::styling::Style =
     clap::builder::styling::AnsiColor::Cyan.on_default().bold();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("open the store: {0}")]
+    struct Open(#[source] std::io::Error);
+
+    #[test]
+    fn a_cause_that_is_part_of_a_text_is_not_said_twice() {
+        let broken = || Open(std::io::Error::other("it is broken"));
+        let error = anyhow::Error::new(broken()).context("start");
+        assert_eq!(text(&error), "start: open the store: it is broken");
+        let error = anyhow::anyhow!("store: disk full").context("open: store");
+        assert_eq!(text(&error), "open: store: disk full");
+        let hinted = Err::<(), _>(broken()).hint("mend it").unwrap_err();
+        assert_eq!(text(&hinted), "open the store: it is broken");
+    }
+}

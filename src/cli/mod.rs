@@ -34,7 +34,13 @@ use clap::{Parser, Subcommand};
 )]
 pub struct Arguments {
     /// What to log on stderr, such as `info` or `towpath=debug`; `warn` by default, `error` in the demo.
-    #[arg(long, global = true, env = "TOWPATH_LOG", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        env = "TOWPATH_LOG",
+        value_name = "FILTER",
+        help_heading = "For every command"
+    )]
     log: Option<String>,
     #[command(subcommand)]
     command: Command,

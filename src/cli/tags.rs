@@ -49,7 +49,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
     /// The form of the output.
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, value_name = "FORM", default_value_t)]
     output: output::Format,
 }
 
@@ -71,7 +71,7 @@ impl Order {
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let repository = Repository::parse_image_field(&arguments.image)
         .with_context(|| format!("read the image {:?}", arguments.image))
-        .hint("name the image without a tag, such as ghcr.io/acme/app")?;
+        .hint("name the image in small letters and without a tag, such as ghcr.io/acme/app")?;
     let policy = policy(&arguments)?;
     let mut access = Access::anonymous(Duration::from_secs(arguments.timeout));
     access.insecure = arguments.insecure || is_loopback(repository.registry().as_str());
@@ -123,7 +123,10 @@ fn policy(arguments: &Arguments) -> anyhow::Result<Option<Policy>> {
         pattern: pattern.clone(),
         extract: arguments.extract.clone().unwrap_or_default(),
     });
-    Ok(Some(Policy::new(&choice, filter.as_ref())?))
+    let policy = Policy::new(&choice, filter.as_ref()).hint(
+        "a range is such as 1.x or '>=1.0.0 <2.0.0', a pattern is RE2; quotes keep the shell away",
+    )?;
+    Ok(Some(policy))
 }
 
 /// Whether a registry (`host` or `host:port`) is on this machine, where nobody listens on the way.

@@ -5,6 +5,7 @@ mod explain;
 mod lint;
 mod update;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -94,6 +95,104 @@ fn wrong_arguments_are_two_and_nothing_is_printed_as_data() {
     let both = ["tags", "a/b", "--semver", "1.x", "--numerical"];
     refused(&both, 2, &["cannot be used with"]);
     refused(&["--log", "a=b=c", "build"], 2, &["error: ", "hint: "]);
+}
+
+/// What people do wrong first: the exit code, a part of the error, and a part of the hint.
+const MISTAKES: [(&[&str], i32, &str, &str); 13] = [
+    (
+        &["tags", "ghcr.io/a/b:1"],
+        1,
+        "remove ':1'",
+        "without a tag",
+    ),
+    (
+        &["tags", "UPPER/x"],
+        1,
+        "could not parse reference",
+        "small letters",
+    ),
+    (
+        &["tags", "a/b", "--semver", "abc"],
+        1,
+        "improper constraint",
+        "1.x",
+    ),
+    (&["update", "-f", "EMPTY"], 1, "no ImagePolicy", "-f names"),
+    (
+        &["policy", "explain", "x", "-f", "EMPTY"],
+        1,
+        "no such ImagePolicy",
+        "-f names",
+    ),
+    (
+        &["policy", "explain", "x", "-f", "policies/calver.yaml"],
+        1,
+        "no such",
+        "default/calver",
+    ),
+    (
+        &["policy", "explain", "x", "--data", "EMPTY"],
+        1,
+        "kubeconfig",
+        "towpath run",
+    ),
+    (
+        &["policy", "explain", "x", "--kubeconfig", "EMPTY/x"],
+        1,
+        "kubeconfig",
+        "~/.kube/config",
+    ),
+    (
+        &["policy", "test", "EMPTY"],
+        1,
+        "no file ends in .test.yaml",
+        "NAME.test.yaml",
+    ),
+    (
+        &["lint", "EMPTY", "--fix", "--policy", "x"],
+        1,
+        "no ImagePolicy x",
+        "-f names",
+    ),
+    (
+        &["build", "EMPTY"],
+        1,
+        "unable to find one of",
+        "towpath build apps",
+    ),
+    (
+        &["apiserver", "--data", "/proc/x"],
+        1,
+        "open the embedded API",
+        "can be written to",
+    ),
+    (&["--log", "a=b=c", "build"], 2, "", "a filter is"),
+];
+
+#[test]
+fn every_first_mistake_gets_a_hint_and_no_cause_is_said_twice() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let empty = folder.path().to_str().expect("it is text");
+    for (arguments, code, error, hint) in MISTAKES {
+        let arguments: Vec<_> = arguments
+            .iter()
+            .map(|text| text.replace("EMPTY", empty))
+            .collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let done = run(&arguments);
+        assert_eq!(done.code, Some(code), "{arguments:?}: {}", done.stderr);
+        assert_eq!(done.stdout, "", "{arguments:?}");
+        let (said, advice) = done.stderr.split_once("\nhint: ").unwrap_or_default();
+        assert!(
+            said.starts_with("error: ") && said.contains(error),
+            "{}",
+            done.stderr
+        );
+        assert!(advice.contains(hint), "{}", done.stderr);
+        let causes: Vec<&str> = said.split(": ").collect();
+        let once: BTreeSet<&str> = causes.iter().copied().collect();
+        assert_eq!(once.len(), causes.len(), "{}", done.stderr);
+    }
 }
 
 #[test]

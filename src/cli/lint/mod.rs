@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use self::finding::Finding;
 use self::policies::Policies;
+use super::hint::Hint;
 use super::output;
 use crate::safe::printable;
 
@@ -58,7 +59,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     let setters = policies.setters()?;
     let only = arguments.policy.as_deref().map(|name| policies.named(name));
-    let only = only.transpose()?;
+    let only = only
+        .transpose()
+        .hint("-f names the manifests that hold the policy")?;
     let (mut findings, mut n_inserted) = (Vec::new(), 0);
     for file in &files {
         let mut bytes = folder::read(file)?;

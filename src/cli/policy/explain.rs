@@ -79,7 +79,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let is_served = arguments.files.is_empty();
     let cluster = match (&arguments.kubeconfig, &arguments.data) {
         _ if !is_served => Cluster::embedded(Embedded::default()).await?,
-        (Some(file), _) => Cluster::from_kubeconfig(file).await?,
+        (Some(file), _) => Cluster::from_kubeconfig(file)
+            .await
+            .hint("--kubeconfig names the file that kubectl uses, such as ~/.kube/config")?,
         (None, data) => {
             let file = data.clone().unwrap_or_default().join("kubeconfig");
             let cluster = Cluster::from_kubeconfig(&file).await;
@@ -187,7 +189,21 @@ fn wanted<'o>(objects: &'o [Value], name: Option<&str>) -> anyhow::Result<&'o Va
     let mut found = objects.iter().filter(is_wanted);
     match (found.next(), found.next()) {
         (Some(policy), None) => Ok(policy),
-        (None, _) => Err(anyhow::anyhow!("the files hold no such ImagePolicy")),
+        (None, _) => {
+            let known = objects
+                .iter()
+                .filter(|object| object["kind"] == "ImagePolicy");
+            let known = known.map(|object| &object["metadata"]);
+            let known = known.map(|named| {
+                let part = |key: &str| named[key].as_str().unwrap_or_default();
+                format!("{}/{}", part("namespace"), part("name"))
+            });
+            let known = known.collect::<Vec<_>>().join(", ");
+            Err(anyhow::anyhow!("the files hold no such ImagePolicy")).hint(match known.as_str() {
+                "" => "they hold none at all; -f names the manifests of policies".to_owned(),
+                known => format!("they hold {known}"),
+            })
+        }
         (Some(_), Some(_)) => Err(anyhow::anyhow!("the files hold several such ImagePolicies"))
             .hint("say which by NAMESPACE/NAME"),
     }

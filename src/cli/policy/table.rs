@@ -45,11 +45,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let mut tables = Vec::new();
     find(path, &mut tables)?;
     tables.sort();
-    anyhow::ensure!(
-        !tables.is_empty(),
-        "{}: no file ends in {TABLE}",
-        path.display()
-    );
+    if tables.is_empty() {
+        return Err(anyhow::anyhow!(
+            "{}: no file ends in {TABLE}",
+            path.display()
+        ))
+        .hint("NAME.test.yaml stands beside the policy in NAME.yaml; the cookbook shows nine");
+    }
     let mut cases = Vec::new();
     for table in &tables {
         cases.extend(run_table(table)?);

@@ -53,19 +53,19 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// The form of the output.
-    #[arg(short, long, value_enum, default_value_t)]
+    #[arg(short, long, value_enum, value_name = "FORM", default_value_t)]
     output: output::Format,
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut manifests = serve::manifests(&arguments.files)?;
     manifests.retain(|object| KINDS.contains(&object["kind"].as_str().unwrap_or_default()));
-    anyhow::ensure!(
-        manifests
-            .iter()
-            .any(|object| object["kind"] == "ImagePolicy"),
-        "the files hold no ImagePolicy"
-    );
+    let mut kinds = manifests.iter().map(|object| &object["kind"]);
+    if !kinds.any(|kind| kind == "ImagePolicy") {
+        return Err(anyhow::anyhow!("the files hold no ImagePolicy")).hint(
+            "-f names the manifests of policies and automations; --path the folder to update",
+        );
+    }
     let scratch = Scratch::new("update")?;
     let data = arguments.data.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(data)
