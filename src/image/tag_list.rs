@@ -8,8 +8,10 @@ use std::fmt;
 /// Bytes of all tags of a list together; positions are 32 bits wide.
 pub const TAG_LIST_BYTES_MAX: usize = 1 << 30;
 
+/// Tags that are sorted by numbers beside them.
+const KEYED_MAX: usize = 100_000;
 /// Bytes of one piece of the text: a long text that grew as one would be copied again and again.
-const PIECE_BYTES: usize = 1 << 20;
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Tags descending by bytes, each once.
 #[derive(Clone, Default)]
@@ -121,7 +123,14 @@ impl TagListBuilder {
 
 /// Sorts by what differs: the eight bytes behind the beginning that all tags share are compared as
 /// one number, and whole tags only where these are equal.
-fn descending(text: &[String], spans: Vec<Span>) -> Vec<Span> {
+///
+/// A long list is sorted where it stands, which takes longer and no more memory.
+fn descending(text: &[String], mut spans: Vec<Span>) -> Vec<Span> {
+    if spans.len() > KEYED_MAX {
+        spans.sort_unstable_by(|a, b| b.in_text(text).cmp(a.in_text(text)));
+        spans.dedup_by(|a, b| a.in_text(text) == b.in_text(text));
+        return spans;
+    }
     let n_shared = n_shared(text, &spans);
     let mut keyed: Vec<(u64, Span)> = spans
         .into_iter()
@@ -279,6 +288,17 @@ mod tests {
             want.dedup();
             assert_eq!(builder.sorted().to_strings(), want, "{list:?}");
         }
+    }
+
+    #[test]
+    fn a_long_list_is_ordered_as_a_short_one_is() {
+        let mut builder = TagListBuilder::default();
+        for n in 0..=KEYED_MAX {
+            assert!(builder.push(&format!("{:06}", n * 7 % KEYED_MAX)));
+        }
+        let list = builder.sorted();
+        assert_eq!(list.len(), KEYED_MAX, "the last tag was there");
+        assert!(list.iter().is_sorted_by(|a, b| a > b));
     }
 
     #[test]
