@@ -137,7 +137,8 @@ fn block_indent(text: &str, scalar: &SpanScalar, header: &Range<usize>, lines: &
     let line_start = text[..header.start].rfind(['\n', '\r']);
     let line_start = line_start.map_or(0, |n| n + 1);
     let before = &text[line_start..header.start];
-    let column = before.len() - before.trim_start_matches([' ', '-']).len();
+    // Signs of a collection that begins on this line count as its indentation.
+    let column = before.len() - before.trim_start_matches([' ', '-', '?', ':']).len();
     " ".repeat(column + BLOCK_INDENT)
 }
 
@@ -211,6 +212,7 @@ mod tests {
         assert_eq!(replaced("a: |\n", "x"), "a: |-\n  x\n");
         assert_eq!(replaced("- >2-\n     ", "x"), "- >-\n    x");
         assert_eq!(replaced("a: >1-", "x"), "a: >-\n  x");
+        assert_eq!(replaced("? a\n: - |-\n", "x"), "? a\n: - |-\n      x\n");
         let text = "a: |\r  y\rb: c";
         let document = document::read(text).remove(0).unwrap();
         let edits = replace(text, &document.scalars[1], "x");
